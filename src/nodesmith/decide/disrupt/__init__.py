@@ -1,0 +1,1 @@
+"""Which nodes leave: emptiness, drift, consolidation, within budgets."""

@@ -1,0 +1,1 @@
+"""The next step of a NodeClaim or Node: launch, join, drain, go."""

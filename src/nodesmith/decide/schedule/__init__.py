@@ -1,0 +1,1 @@
+"""Where pods go: nodes that are there, machines to buy, or nowhere and why."""

@@ -1,0 +1,1 @@
+"""What nodesmith needs from the outside, as protocols, and the errors it may answer with."""

@@ -1,0 +1,1 @@
+"""The cluster at one moment, and how watch events become it."""
