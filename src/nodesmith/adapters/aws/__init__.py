@@ -1,0 +1,1 @@
+"""AWS: instance types, prices, launches, images, messages."""

@@ -1,0 +1,1 @@
+"""The Kubernetes API: our own thin client, reflector, lease and event recorder."""

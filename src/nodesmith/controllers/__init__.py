@@ -1,0 +1,1 @@
+"""Loops: when to look, and at what. They hold no policy."""

@@ -1,0 +1,1 @@
+"""The simulated outside: clocks, clusters and clouds that need nothing but this process."""
