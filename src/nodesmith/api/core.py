@@ -1,0 +1,109 @@
+"""Kubernetes' own objects, decoded to model values. An object that an API server stored never fails."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from nodesmith.api.kind import Manifest
+from nodesmith.api.meta import conditions_of, meta_of, parse_meta, parse_time
+from nodesmith.api.podspec import PodSpecs
+from nodesmith.api.scalars import amounts_of, selector_of, taints_of
+from nodesmith.model.node import Node
+from nodesmith.model.pod import Pod
+from nodesmith.model.workload import DaemonSet, Namespace, PodDisruptionBudget, PriorityClass
+
+DEFAULT_NAMESPACE: Final = "default"
+
+_SPECS: Final = PodSpecs()
+"""One for the process: pods read by a watch and by a listing share their specs."""
+
+
+def decode_pod(manifest: Manifest) -> Pod:
+    """The pod of a manifest; its spec is shared with every pod of the same shape."""
+    meta = meta_of(manifest)
+    spec: Manifest = manifest.get("spec") or {}
+    status: Manifest = manifest.get("status") or {}
+    statuses = status.get("containerStatuses")
+    shape = _SPECS.shape_of(spec, namespace=meta.namespace or DEFAULT_NAMESPACE, labels=meta.labels, statuses=statuses)
+    is_unschedulable = is_ready = False
+    for condition in status.get("conditions") or ():
+        kind = condition.get("type")
+        if kind == "PodScheduled":
+            is_unschedulable = condition.get("status") == "False" and condition.get("reason") == "Unschedulable"
+        elif kind == "Ready":
+            is_ready = condition.get("status") == "True"
+    return Pod(
+        meta=meta,
+        spec=shape.spec,
+        node_name=spec.get("nodeName") or "",
+        phase=status.get("phase") or "Pending",
+        is_unschedulable=is_unschedulable,
+        is_ready=is_ready,
+        has_scheduling_gates=bool(spec.get("schedulingGates")),
+        nominated_node_name=status.get("nominatedNodeName") or "",
+        started_at=parse_time(status.get("startTime")),
+        limits=shape.limits,
+    )
+
+
+def decode_node(manifest: Manifest) -> Node:
+    """The node of a manifest."""
+    spec: Manifest = manifest.get("spec") or {}
+    status: Manifest = manifest.get("status") or {}
+    return Node(
+        meta=meta_of(manifest),
+        provider_id=spec.get("providerID") or "",
+        taints=taints_of(spec.get("taints")),
+        is_cordoned=bool(spec.get("unschedulable")),
+        capacity=amounts_of(status.get("capacity")),
+        allocatable=amounts_of(status.get("allocatable")),
+        conditions=conditions_of(status.get("conditions")),
+    )
+
+
+def decode_daemon_set(manifest: Manifest) -> DaemonSet:
+    """The DaemonSet of a manifest, with the shape its pods have."""
+    meta = meta_of(manifest)
+    template: Manifest = (manifest.get("spec") or {}).get("template") or {}
+    template_meta = parse_meta(template.get("metadata") or {})
+    shape = _SPECS.shape_of(
+        template.get("spec") or {}, namespace=meta.namespace or DEFAULT_NAMESPACE, labels=template_meta.labels
+    )
+    return DaemonSet(meta=meta, template=shape.spec, template_meta=template_meta)
+
+
+def decode_pod_disruption_budget(manifest: Manifest) -> PodDisruptionBudget:
+    """The PodDisruptionBudget of a manifest."""
+    spec: Manifest = manifest.get("spec") or {}
+    status: Manifest = manifest.get("status") or {}
+    return PodDisruptionBudget(
+        meta=meta_of(manifest),
+        selector=selector_of(spec.get("selector")),
+        disruptions_allowed=status.get("disruptionsAllowed"),
+        min_available=_text(spec.get("minAvailable")),
+        max_unavailable=_text(spec.get("maxUnavailable")),
+        evicts_unready_always=spec.get("unhealthyPodEvictionPolicy") == "AlwaysAllow",
+    )
+
+
+def decode_namespace(manifest: Manifest) -> Namespace:
+    """The namespace of a manifest."""
+    return Namespace(meta_of(manifest))
+
+
+def decode_priority_class(manifest: Manifest) -> PriorityClass:
+    """The PriorityClass of a manifest."""
+    return PriorityClass(
+        meta=meta_of(manifest),
+        value=manifest.get("value") or 0,
+        is_global_default=bool(manifest.get("globalDefault")),
+    )
+
+
+def decode_raw(manifest: Manifest) -> Manifest:
+    """The manifest itself."""
+    return manifest
+
+
+def _text(raw: Any) -> str | None:
+    return None if raw is None else str(raw)

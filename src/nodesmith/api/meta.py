@@ -1,0 +1,127 @@
+"""Metadata and conditions: JSON to values and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from nodesmith.api.kind import Manifest
+from nodesmith.model.meta import EPOCH, Condition, Conditions, ObjectMeta, OwnerReference
+
+
+def meta_of(manifest: Manifest) -> ObjectMeta:
+    """The metadata of an object; what is missing is empty."""
+    return parse_meta(manifest.get("metadata") or {})
+
+
+def parse_meta(raw: Mapping[str, Any]) -> ObjectMeta:
+    """The value of a `metadata` object."""
+    deleted = raw.get("deletionTimestamp")
+    return ObjectMeta(
+        name=raw.get("name") or "",
+        namespace=raw.get("namespace") or "",
+        uid=raw.get("uid") or "",
+        labels=raw.get("labels") or {},
+        annotations=raw.get("annotations") or {},
+        finalizers=tuple(raw.get("finalizers") or ()),
+        owners=tuple(_owner(each) for each in raw.get("ownerReferences") or ()),
+        resource_version=raw.get("resourceVersion") or "",
+        generation=raw.get("generation") or 0,
+        created_at=parse_time(raw.get("creationTimestamp")) or EPOCH,
+        deleted_at=parse_time(deleted),
+    )
+
+
+def meta_to_json(meta: ObjectMeta) -> dict[str, Any]:
+    """The `metadata` object to create it with: what the server assigns is left out."""
+    stated: dict[str, Any] = {"name": meta.name} if meta.name else {}
+    if meta.namespace:
+        stated["namespace"] = meta.namespace
+    for field in ("labels", "annotations"):
+        if value := getattr(meta, field):
+            stated[field] = dict(value)
+    if meta.finalizers:
+        stated["finalizers"] = list(meta.finalizers)
+    if meta.owners:
+        stated["ownerReferences"] = [owner_to_json(owner) for owner in meta.owners]
+    return stated
+
+
+def owner_to_json(owner: OwnerReference) -> dict[str, Any]:
+    """One entry of `ownerReferences`."""
+    stated: dict[str, Any] = {"apiVersion": owner.api_version, "kind": owner.kind, "name": owner.name, "uid": owner.uid}
+    if owner.controller:
+        stated["controller"] = True
+    if owner.block_owner_deletion:
+        stated["blockOwnerDeletion"] = True
+    return stated
+
+
+def conditions_of(raw: Any) -> Conditions:
+    """Conditions by type, in the order they are listed."""
+    return {each["type"]: _condition(each) for each in raw or () if each.get("type")}
+
+
+def condition_to_json(condition: Condition) -> dict[str, Any]:
+    """One entry of `status.conditions`."""
+    stated: dict[str, Any] = {
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": condition.message,
+        "lastTransitionTime": format_time(condition.changed_at),
+    }
+    if condition.observed_generation:
+        stated["observedGeneration"] = condition.observed_generation
+    return stated
+
+
+def conditions_to_json(conditions: Conditions) -> list[dict[str, Any]]:
+    """`status.conditions`, in the order that they have."""
+    return [condition_to_json(condition) for condition in conditions.values()]
+
+
+def parse_time(text: Any) -> datetime | None:
+    """The moment, or None where there is none (or none that can be read)."""
+    if isinstance(text, datetime):
+        return text if text.tzinfo else text.replace(tzinfo=UTC)
+    if not isinstance(text, str) or not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def format_time(moment: datetime) -> str:
+    """The moment as Kubernetes writes it, in whole seconds: `2026-01-01T00:00:00Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def format_micro_time(moment: datetime) -> str:
+    """The moment with microseconds, as Lease and Event want it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _owner(raw: Mapping[str, Any]) -> OwnerReference:
+    return OwnerReference(
+        api_version=raw.get("apiVersion") or "",
+        kind=raw.get("kind") or "",
+        name=raw.get("name") or "",
+        uid=raw.get("uid") or "",
+        controller=bool(raw.get("controller")),
+        block_owner_deletion=bool(raw.get("blockOwnerDeletion")),
+    )
+
+
+def _condition(raw: Mapping[str, Any]) -> Condition:
+    return Condition(
+        type=raw["type"],
+        status=str(raw.get("status") or "Unknown"),
+        reason=raw.get("reason") or "",
+        message=raw.get("message") or "",
+        changed_at=parse_time(raw.get("lastTransitionTime")) or EPOCH,
+        observed_generation=raw.get("observedGeneration") or 0,
+    )
