@@ -1,0 +1,147 @@
+"""Nodes and NodeClaims put together by provider id, with the pods of each node.
+
+A `StateNode` is built once and kept until something of it changes: the node, the claim, a pod on it, a mark, a promise.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from nodesmith.model.labels import INSTANCE_TYPE
+from nodesmith.model.node import Node
+from nodesmith.model.nodeclaim import NodeClaim
+from nodesmith.model.pod import Pod
+from nodesmith.state.inflight import InFlight
+from nodesmith.state.snapshot import StateNode
+
+V = TypeVar("V")
+
+
+class Machines:
+    """State nodes, kept up to date one change at a time."""
+
+    def __init__(self, in_flight: InFlight) -> None:
+        self._in_flight = in_flight
+        self._nodes: dict[str, Node] = {}
+        self._claims: dict[str, NodeClaim] = {}
+        self._nodes_of: dict[str, set[str]] = {}
+        self._claims_of: dict[str, set[str]] = {}
+        self._pods: dict[str, dict[str, Pod]] = {}
+        self._built_nodes: dict[str, StateNode] = {}
+        self._built_claims: dict[str, StateNode] = {}
+        self._dirty_nodes: set[str] = set()
+        self._dirty_claims: set[str] = set()
+        self._ordered: tuple[StateNode, ...] | None = ()
+
+    def set_node(self, name: str, node: Node | None) -> None:
+        """The node is this one now, or gone."""
+        before = self._nodes.get(name)
+        _index(self._nodes_of, name, before.provider_id if before else "", node.provider_id if node else "")
+        _assign(self._nodes, name, node)
+        self._touch_machine(before.provider_id if before else "", node.provider_id if node else "")
+        self._dirty_nodes.add(name)
+
+    def set_claim(self, name: str, claim: NodeClaim | None) -> None:
+        """The claim is this one now, or gone."""
+        before = self._claims.get(name)
+        _index(self._claims_of, name, before.provider_id if before else "", claim.provider_id if claim else "")
+        _assign(self._claims, name, claim)
+        self._touch_machine(before.provider_id if before else "", claim.provider_id if claim else "")
+        self._dirty_claims.add(name)
+
+    def move_pod(self, key: str, before: Pod | None, after: Pod | None) -> None:
+        """The pod is this one now, or gone; `before` is what it was."""
+        old, new = _node_of(before), _node_of(after)
+        if old and old != new:
+            pods = self._pods.get(old, {})
+            pods.pop(key, None)
+            if not pods:
+                self._pods.pop(old, None)
+            self.touch(old)
+        if new and after is not None:
+            self._pods.setdefault(new, {})[key] = after
+            self.touch(new)
+
+    def touch(self, name: str) -> None:
+        """The node or claim of this name is built anew."""
+        self._dirty_nodes.add(name)
+        self._dirty_claims.add(name)
+        node = self._nodes.get(name)
+        if node is not None:
+            self._dirty_claims |= self._claims_of.get(node.provider_id, set())
+
+    def ordered(self) -> tuple[StateNode, ...]:
+        """Every state node, by name."""
+        if self._dirty_nodes or self._dirty_claims:
+            self._build()
+            self._ordered = None
+        if self._ordered is None:
+            built = [*self._built_claims.values(), *self._built_nodes.values()]
+            self._ordered = tuple(sorted(built, key=lambda each: (each.name, each.provider_id)))
+        return self._ordered
+
+    def _touch_machine(self, *provider_ids: str) -> None:
+        for provider_id in provider_ids:
+            self._dirty_nodes |= self._nodes_of.get(provider_id, set())
+            self._dirty_claims |= self._claims_of.get(provider_id, set())
+
+    def _build(self) -> None:
+        for name in self._dirty_claims:
+            claim = self._claims.get(name)
+            _assign(self._built_claims, name, self._of_claim(claim) if claim else None)
+        for name in self._dirty_nodes:
+            node = self._nodes.get(name)
+            _assign(self._built_nodes, name, self._of_node(node) if node else None)
+        self._dirty_claims.clear()
+        self._dirty_nodes.clear()
+
+    def _of_claim(self, claim: NodeClaim) -> StateNode:
+        names = self._nodes_of.get(claim.provider_id)
+        if not names or min(self._claims_of[claim.provider_id]) != claim.name:
+            return self._state_node(None, claim)
+        node = self._nodes[min(names)]
+        return self._state_node(node if _is_usable(node) else None, claim)
+
+    def _of_node(self, node: Node) -> StateNode | None:
+        is_paired = node.provider_id in self._claims_of and min(self._nodes_of[node.provider_id]) == node.name
+        return None if is_paired or not _is_usable(node) else self._state_node(node, None)
+
+    def _state_node(self, node: Node | None, claim: NodeClaim | None) -> StateNode:
+        names = [each.name for each in (node, claim) if each is not None]
+        pods = self._pods.get(node.name, {}) if node else {}
+        nominated, marked = self._in_flight.nominated, self._in_flight.marked
+        return StateNode(
+            node=node,
+            claim=claim,
+            pods=tuple(pods[key] for key in sorted(pods)),
+            is_marked=any(name in marked for name in names),
+            nominated_until=max((nominated[name] for name in names if name in nominated), default=None),
+        )
+
+
+def _is_usable(node: Node) -> bool:
+    """A node of ours tells nothing before it has its instance type, unless it is long in use (spec 6)."""
+    return not node.is_managed or node.is_initialized or INSTANCE_TYPE in node.meta.labels
+
+
+def _node_of(pod: Pod | None) -> str:
+    return "" if pod is None or pod.is_terminal else pod.node_name
+
+
+def _assign(table: dict[str, V], key: str, value: V | None) -> None:
+    if value is None:
+        table.pop(key, None)
+    else:
+        table[key] = value
+
+
+def _index(index: dict[str, set[str]], name: str, before: str, after: str) -> None:
+    """Keep the names by provider id; an empty id is in no index."""
+    if before == after:
+        return
+    if before:
+        index[before].discard(name)
+        if not index[before]:
+            del index[before]
+    if after:
+        index.setdefault(after, set()).add(name)

@@ -1,0 +1,143 @@
+"""Objects of one kind, by key: kept from watch events, handed out as a sorted tuple.
+
+An event may come twice, late, or after the object has gone: what counts is the resource version, so the table ends the
+same whatever the order in which the events of different objects arrive, and however often each is repeated.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final, Generic, Protocol, TypeVar
+
+from nodesmith.model.meta import ObjectMeta
+
+TOMBSTONES: Final = 10_000
+"""How many deletions are remembered, against events that come after them."""
+
+FEW: Final = 256
+"""Up to so many changes are sorted in one by one."""
+
+
+class HasMeta(Protocol):
+    """Anything that Kubernetes stores."""
+
+    @property
+    def meta(self) -> ObjectMeta:
+        """Name, identity and bookkeeping."""
+        ...
+
+
+T = TypeVar("T", bound=HasMeta)
+
+
+class Table(Generic[T]):
+    """The objects of one kind."""
+
+    def __init__(self) -> None:
+        self.is_listed = False
+        self._by_key: dict[str, T] = {}
+        self._gone: dict[str, int] = {}
+        self._order: list[str] = []
+        self._values: list[T] = []
+        self._items: tuple[T, ...] = ()
+        self._touched: set[str] = set()
+
+    @property
+    def by_key(self) -> Mapping[str, T]:
+        """A live view, not a copy."""
+        return MappingProxyType(self._by_key)
+
+    def get(self, key: str) -> T | None:
+        """The object, or None when there is none."""
+        return self._by_key.get(key)
+
+    def put(self, value: T) -> bool:
+        """The object is there; False when that was known, or is no longer true."""
+        key, version = value.meta.key, version_of(value.meta)
+        present = self._by_key.get(key)
+        if present is not None and not _is_newer(version, version_of(present.meta)):
+            return False
+        if self.has_gone_since(value.meta):
+            return False
+        self._gone.pop(key, None)
+        self._by_key[key] = value
+        self._touched.add(key)
+        return True
+
+    def drop(self, meta: ObjectMeta) -> T | None:
+        """The object is gone; returns what was there, or None when there was nothing to drop."""
+        key, version = meta.key, version_of(meta)
+        present = self._by_key.get(key)
+        if present is not None and version is not None and version < (version_of(present.meta) or 0):
+            return None
+        if version is not None:
+            self._bury(key, version)
+        if present is None:
+            return None
+        del self._by_key[key]
+        self._touched.add(key)
+        return present
+
+    def replace(self, values: Iterable[T]) -> tuple[list[T], list[T]]:
+        """The objects are exactly these; returns those that left and those that came or changed, by key."""
+        fresh = {value.meta.key: value for value in values}
+        before = self._by_key
+        left = [before[key] for key in sorted(before.keys() - fresh.keys())]
+        came = [value for key, value in sorted(fresh.items()) if before.get(key) != value]
+        self.is_listed = True
+        self._by_key = fresh
+        self._gone.clear()
+        self._touched.clear()
+        self._sort()
+        return left, came
+
+    def items(self) -> tuple[T, ...]:
+        """All objects, by key."""
+        if self._touched:
+            if len(self._touched) > FEW:
+                self._sort()
+            else:
+                for key in self._touched:
+                    self._place(key)
+                self._items = tuple(self._values)
+            self._touched.clear()
+        return self._items
+
+    def has_gone_since(self, meta: ObjectMeta) -> bool:
+        """Whether this version of the object is known to have been deleted."""
+        gone, version = self._gone.get(meta.key), version_of(meta)
+        return gone is not None and version is not None and version <= gone
+
+    def _place(self, key: str) -> None:
+        """Bring one key up to date: inserting into a long list is cheaper than sorting it."""
+        index, value = bisect_left(self._order, key), self._by_key.get(key)
+        is_there = index < len(self._order) and self._order[index] == key
+        if value is None:
+            if is_there:
+                del self._order[index], self._values[index]
+        elif is_there:
+            self._values[index] = value
+        else:
+            self._order.insert(index, key)
+            self._values.insert(index, value)
+
+    def _sort(self) -> None:
+        self._order = sorted(self._by_key)
+        self._values = list(map(self._by_key.__getitem__, self._order))
+        self._items = tuple(self._values)
+
+    def _bury(self, key: str, version: int) -> None:
+        self._gone[key] = max(version, self._gone.pop(key, 0))
+        if len(self._gone) > TOMBSTONES:
+            del self._gone[next(iter(self._gone))]
+
+
+def version_of(meta: ObjectMeta) -> int | None:
+    """The resource version as a number, or None where there is none to compare."""
+    return int(meta.resource_version) if meta.resource_version.isdigit() else None
+
+
+def _is_newer(version: int | None, present: int | None) -> bool:
+    return version is None or present is None or version > present
