@@ -1,101 +1,168 @@
-"""Which nodes leave, and what takes their place: the decision that the disruption queue carries out."""
+"""A disruption as data: which nodes leave, what is bought in their place, and where their pods go.
+
+The one thing to know: a command is complete. Whoever carries it out decides nothing; whoever shows it (events, logs,
+`plan --consolidate`) needs nothing else.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from nodesmith.model.money import UsdPerHour
 from nodesmith.model.nodepool import DisruptionReason
-from nodesmith.plan.schedule import PlannedClaim
+from nodesmith.model.resources import format_resources
+from nodesmith.plan.schedule import OnClaim, OnNode, PlannedClaim
+
+VALIDATION_WAIT: Final = timedelta(seconds=15)
+"""How long a graceful command waits before it is decided again on a new snapshot (spec 5.4, 5.6)."""
 
 
 class Decision(StrEnum):
-    """What a command does, named as upstream's metric label."""
+    """Whether machines are bought in place of those that leave."""
 
     DELETE = "delete"
     REPLACE = "replace"
 
 
 class Method(StrEnum):
-    """Which method found a command."""
+    """Who decided, in the order in which they are asked (spec 5.1)."""
 
-    EMPTINESS = "emptiness"
+    EMPTINESS = "empty"
     STATIC_DRIFT = "static-drift"
     DRIFT = "drift"
     MULTI = "multi"
     SINGLE = "single"
 
+    @property
+    def reason(self) -> DisruptionReason:
+        """The reason that budgets, taints and events go by."""
+        if self is Method.EMPTINESS:
+            return DisruptionReason.EMPTY
+        if self in {Method.STATIC_DRIFT, Method.DRIFT}:
+            return DisruptionReason.DRIFTED
+        return DisruptionReason.UNDERUTILIZED
 
-CONSOLIDATION_TYPE: Final = {
-    Method.EMPTINESS: "empty",
-    Method.STATIC_DRIFT: "",
-    Method.DRIFT: "",
-    Method.MULTI: "multi",
-    Method.SINGLE: "single",
-}
-"""Upstream's `consolidation_type` label by method."""
+    @property
+    def is_eventual(self) -> bool:
+        """Whether the nodes must leave some day, so that a NodeClaim's grace period overrules its pods."""
+        return self.reason is DisruptionReason.DRIFTED
 
-VALIDATION_DELAY: Final = timedelta(seconds=15)
-"""How long a graceful decision waits before it is decided again."""
+    @property
+    def consolidation_type(self) -> str:
+        """The `consolidation_type` label of the metrics; empty for drift."""
+        return "" if self.is_eventual else self.value
+
+    @property
+    def validation_wait(self) -> timedelta:
+        """How long to wait before the command is validated; zero: it is carried out as it is."""
+        return timedelta(0) if self.is_eventual else VALIDATION_WAIT
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A node that is to leave. `price` None: unknown."""
+class Leaving:
+    """A node that leaves. `price` None is unknown; `pods` are the keys of those that move, sorted."""
 
     node: str
     claim: str
     provider_id: str
-    pool: str
+    pool_name: str
     instance_type: str = ""
     zone: str = ""
     capacity_type: str = ""
     price: UsdPerHour | None = None
+    pods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Nodes to leave together, once the replacements are there.
+    """Nodes that leave together. `placements` say where each of their pods goes (`OnClaim` counts `replacements`).
 
-    `pods` are the keys of the pods that move; `targets` the existing nodes that take some of them. `savings` None:
-    unknown, or not what the command is about.
+    `savings` is what the cluster costs less an hour, replacements at their cheapest offering; None where a price is
+    unknown.
     """
 
-    reason: DisruptionReason
     method: Method
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[Leaving, ...]
     replacements: tuple[PlannedClaim, ...] = ()
-    pods: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
+    placements: Mapping[str, OnNode | OnClaim] = field(default_factory=dict)
     savings: UsdPerHour | None = None
-    detail: str = ""
+    note: str = ""
+
+    @property
+    def reason(self) -> DisruptionReason:
+        """Why the nodes leave."""
+        return self.method.reason
 
     @property
     def decision(self) -> Decision:
-        """Whether something is bought in exchange."""
+        """Delete, or replace when anything is bought."""
         return Decision.REPLACE if self.replacements else Decision.DELETE
 
     @property
-    def is_validated(self) -> bool:
-        """Whether it has to be decided again after the waiting time before it is carried out (drift does not)."""
-        return self.method in {Method.EMPTINESS, Method.MULTI, Method.SINGLE}
-
-    @property
-    def consolidation_type(self) -> str:
-        """Upstream's metric label."""
-        return CONSOLIDATION_TYPE[self.method]
+    def nodes(self) -> tuple[str, ...]:
+        """The names of the nodes that leave."""
+        return tuple(each.node for each in self.candidates)
 
     @property
     def pools(self) -> tuple[str, ...]:
-        """The NodePools that lose a node, sorted."""
-        return tuple(sorted({candidate.pool for candidate in self.candidates}))
+        """The NodePools that lose nodes, sorted."""
+        return tuple(sorted({each.pool_name for each in self.candidates}))
 
-    def __str__(self) -> str:
-        nodes = ", ".join(candidate.node for candidate in self.candidates)
-        count = len(self.replacements)
-        bought = f" -> [{count} replacement{'s' if count > 1 else ''}]" if count else ""
-        savings = f" (savings: ${self.savings.dollars:.2f})" if self.savings is not None else ""
-        return f"{self.decision}: nodepools=[{','.join(self.pools)}]: [{nodes}]{bought}{savings}"
+    @property
+    def moves(self) -> int:
+        """How many pods have to start anew."""
+        return sum(len(each.pods) for each in self.candidates)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The nodes that are there already and receive pods, sorted: they are to be nominated."""
+        return tuple(sorted({place.node for place in self.placements.values() if isinstance(place, OnNode)}))
+
+    def describe(self, command_id: str) -> str:
+        """The command as upstream logs it (spec 5.7)."""
+        bought = len(self.replacements)
+        arrow = f" -> [{bought} replacement{'s' if bought > 1 else ''}]" if bought else ""
+        savings = f"${self.savings.dollars:.2f}" if self.savings is not None else "unknown"
+        return (
+            f"{self.reason.value}/{command_id}: {self.decision.value}: nodepools=[{', '.join(self.pools)}]: "
+            f"[{', '.join(self.nodes)}]{arrow} (savings: {savings})"
+        )
+
+
+def to_json(command: Command) -> dict[str, Any]:
+    """The command as one step of a `consolidate` result; prices in dollars an hour."""
+    return {
+        "decision": command.decision.value,
+        "reason": command.reason.value,
+        "method": command.method.value,
+        "candidates": list(command.nodes),
+        "replacements": [claim_to_json(claim) for claim in command.replacements],
+        "pods": {key: _place(command.placements[key]) for key in sorted(command.placements)},
+        "savings": None if command.savings is None else command.savings.dollars,
+    }
+
+
+def claim_to_json(claim: PlannedClaim) -> dict[str, Any]:
+    """A machine to buy, as results show it."""
+    cheapest = claim.cheapest
+    return {
+        "nodePool": claim.pool_name,
+        "requirements": claim.requirements.to_manifest(),
+        "instanceTypes": list(claim.instance_types),
+        "requests": format_resources(claim.requests),
+        "pods": list(claim.pods),
+        "cheapest": {
+            "instanceType": cheapest.instance_type,
+            "zone": cheapest.zone,
+            "capacityType": cheapest.capacity_type,
+            "price": None if cheapest.price is None else cheapest.price.dollars,
+        },
+    }
+
+
+def _place(place: OnNode | OnClaim) -> dict[str, object]:
+    return {"node": place.node} if isinstance(place, OnNode) else {"nodeClaim": place.index}
