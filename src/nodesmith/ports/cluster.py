@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
@@ -53,8 +53,8 @@ class Cluster(Protocol):
         """All objects of the kind, over all namespaces."""
         ...
 
-    def watch(self, kind: Kind[T], *, since: str) -> AsyncIterator[Change[T]]:
-        """Changes after resource version `since`, in order, bookmarks among them.
+    def watch(self, kind: Kind[T], *, since: str) -> AsyncGenerator[Change[T]]:
+        """Changes after resource version `since`, in order, bookmarks among them; to be closed by who stops early.
 
         Raises:
             Expired: when `since` is too old.
