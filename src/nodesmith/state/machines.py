@@ -70,6 +70,19 @@ class Machines:
         if node is not None:
             self._dirty_claims |= self._claims_of.get(node.provider_id, set())
 
+    def nodes_with(self, provider_id: str) -> tuple[Node, ...]:
+        """The nodes that show this provider id, by name."""
+        return tuple(self._nodes[name] for name in sorted(self._nodes_of.get(provider_id, ())))
+
+    def claims_with(self, provider_id: str) -> tuple[NodeClaim, ...]:
+        """The claims that show this provider id, by name."""
+        return tuple(self._claims[name] for name in sorted(self._claims_of.get(provider_id, ())))
+
+    def pods_on(self, node_name: str) -> tuple[Pod, ...]:
+        """The pods of the node, by key."""
+        pods = self._pods.get(node_name, {})
+        return tuple(pods[key] for key in sorted(pods))
+
     def ordered(self) -> tuple[StateNode, ...]:
         """Every state node, by name."""
         if self._dirty_nodes or self._dirty_claims:

@@ -142,6 +142,18 @@ class Store:
         """Every object of the kind, by key; created claims that no watch has shown are not among them."""
         return cast("tuple[T, ...]", self._table(kind).items())
 
+    def nodes_with(self, provider_id: str) -> tuple[Node, ...]:
+        """The Nodes of this machine, by name; more than one is a fault."""
+        return self._machines.nodes_with(provider_id)
+
+    def claims_with(self, provider_id: str) -> tuple[NodeClaim, ...]:
+        """The claims of this machine, by name; more than one is a fault."""
+        return self._machines.claims_with(provider_id)
+
+    def pods_on(self, node_name: str) -> tuple[Pod, ...]:
+        """The pods bound to the Node that are not at their end, by key."""
+        return self._machines.pods_on(node_name)
+
     def snapshot(self, now: datetime) -> Snapshot:
         """The cluster at this moment."""
         for name in self._in_flight.expire(now):
