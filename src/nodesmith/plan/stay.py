@@ -73,7 +73,7 @@ class Stay:
 
 
 @dataclass(frozen=True, slots=True)
-class PoolBlocked:
+class BudgetBlocked:
     """A NodePool whose own budget allows no disruption for the reason now."""
 
     pool_name: str

@@ -1,0 +1,217 @@
+"""Replacements that are sure to be cheaper than what they replace, whichever of their offerings is launched (spec 5.6).
+
+The one thing to know: a claim is judged by its *worst launch price*, so a list of types is narrowed until no launch can
+cost more than what leaves. Several replacements share the price of what leaves, in proportion to their cheapest prices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from nodesmith.decide.disrupt.candidates import Candidate, Scene
+from nodesmith.decide.disrupt.policy import Policy
+from nodesmith.model.instancetype import InstanceType, Offering
+from nodesmith.model.labels import CAPACITY_TYPE, ON_DEMAND, RESERVATION_ID, RESERVED, SPOT, ZONE, ZONE_ID
+from nodesmith.model.money import FREE, UsdPerHour, total_price
+from nodesmith.model.requirements import Requirement, Requirements
+from nodesmith.plan.schedule import PlannedClaim, Purchase
+from nodesmith.plan.stay import StayCode
+
+_CLASSES: Final = (RESERVED, SPOT, ON_DEMAND)
+"""Capacity types in the order in which a launch takes them."""
+
+Refusal = tuple[StayCode, str]
+"""Why replacements are not good enough: a code and upstream's sentence."""
+
+
+def offerings_allowed(instance_type: InstanceType, requirements: Requirements) -> list[Offering]:
+    """The type's available offerings with a known price that the requirements allow."""
+    zone, zone_id = requirements.get(ZONE), requirements.get(ZONE_ID)
+    capacity_type, reservation = requirements.get(CAPACITY_TYPE), requirements.get(RESERVATION_ID)
+    return [
+        each
+        for each in instance_type.offerings
+        if each.is_available
+        and each.price is not None
+        and zone.allows(each.zone)
+        and capacity_type.allows(each.capacity_type)
+        and (not each.zone_id or zone_id.allows(each.zone_id))
+        and (not each.reservation_id or reservation.allows(each.reservation_id))
+    ]
+
+
+def worst_launch_price(offerings: Iterable[Offering]) -> UsdPerHour | None:
+    """The most that a launch among these offerings can cost: the dearest of the first capacity type that has any."""
+    by_class: dict[str, UsdPerHour] = {}
+    for each in offerings:
+        if each.price is not None:
+            by_class[each.capacity_type] = max(by_class.get(each.capacity_type, FREE), each.price)
+    return next((by_class[name] for name in _CLASSES if name in by_class), None)
+
+
+def cheapest_purchase(types: Iterable[InstanceType], requirements: Requirements) -> Purchase | None:
+    """The cheapest offering of any of the types that the requirements allow."""
+    priced = [
+        (each.price, instance_type.name, each.zone, each.capacity_type)
+        for instance_type in types
+        for each in offerings_allowed(instance_type, requirements)
+        if each.price is not None
+    ]
+    if not priced:
+        return None
+    price, name, zone, capacity_type = min(priced)
+    return Purchase(name, zone, capacity_type, price)
+
+
+def min_values_hold(requirements: Requirements, types: Sequence[InstanceType]) -> bool:
+    """Whether the types still have as many values of each label as the requirements ask for."""
+    for requirement in requirements:
+        if requirement.min_values is None:
+            continue
+        values = {
+            value
+            for each in types
+            for value in each.requirements.get(requirement.key).values
+            if requirement.allows(value) and not each.requirements.get(requirement.key).complement
+        }
+        if len(values) < requirement.min_values:
+            return False
+    return True
+
+
+def cheaper(
+    candidates: Sequence[Candidate], claims: Sequence[PlannedClaim], scene: Scene
+) -> tuple[PlannedClaim, ...] | Refusal:
+    """The claims, narrowed until they are sure to cost less than the candidates, or why they cannot be.
+
+    All candidates' prices are known.
+    """
+    leaving = total_price(each.price for each in candidates if each.price is not None)
+    if any(each.cheapest.price is None for each in claims):
+        return StayCode.UNPRICED, "Price of the replacement is unknown"
+    if total_price(claim.cheapest.price or FREE for claim in claims) >= leaving:
+        return StayCode.NOT_CHEAPER, "Can't replace with a cheaper node"
+    all_spot = all(each.capacity_type == SPOT for each in candidates)
+    same_types = _prices_by_type(candidates) if len(candidates) > 1 else {}
+    narrowed: list[PlannedClaim] = []
+    for claim, limit in zip(claims, _limits(claims, leaving), strict=True):
+        kept = _narrow(claim, limit, scene, all_spot=all_spot, is_single=len(candidates) == 1, same_types=same_types)
+        if isinstance(kept, tuple):
+            return kept
+        narrowed.append(kept)
+    return tuple(narrowed)
+
+
+def savings_of(candidates: Iterable[Candidate], claims: Iterable[PlannedClaim]) -> UsdPerHour | None:
+    """What the exchange saves an hour, claims at their cheapest; None where a price is unknown."""
+    before = [each.price for each in candidates]
+    after = [claim.cheapest.price for claim in claims]
+    if any(price is None for price in (*before, *after)):
+        return None
+    return total_price(price for price in before if price) - total_price(price for price in after if price)
+
+
+def _limits(claims: Sequence[PlannedClaim], leaving: UsdPerHour) -> list[UsdPerHour]:
+    """Each claim's share of the price of what leaves; the claims stay below in sum when each stays below its own."""
+    prices = [claim.cheapest.price.picos if claim.cheapest.price else 0 for claim in claims]
+    total = sum(prices)
+    if not total:
+        return [UsdPerHour(leaving.picos // len(claims))] * len(claims)
+    return [UsdPerHour(leaving.picos * price // total) for price in prices]
+
+
+def _prices_by_type(candidates: Iterable[Candidate]) -> Mapping[str, UsdPerHour]:
+    prices: dict[str, UsdPerHour] = {}
+    for each in candidates:
+        if each.price is not None:
+            prices[each.instance_type] = min(prices.get(each.instance_type, each.price), each.price)
+    return prices
+
+
+def _narrow(
+    claim: PlannedClaim,
+    limit: UsdPerHour,
+    scene: Scene,
+    *,
+    all_spot: bool,
+    is_single: bool,
+    same_types: Mapping[str, UsdPerHour],
+) -> PlannedClaim | Refusal:
+    types = [found for name in claim.instance_types if (found := scene.types[claim.pool_name].get(name)) is not None]
+    requirements = claim.requirements
+    is_spot_to_spot = all_spot and requirements.get(CAPACITY_TYPE).allows(SPOT)
+    if is_spot_to_spot:
+        if not scene.policy.spot_to_spot:
+            return (
+                StayCode.SPOT_TO_SPOT,
+                "SpotToSpotConsolidation is disabled, can't replace a spot node with a spot node",
+            )
+        requirements = _pinned(requirements, SPOT)
+    else:
+        requirements = _one_class(requirements, types)
+    kept = _below(types, requirements, limit, same_types)
+    if not kept:
+        return StayCode.NOT_CHEAPER, "Can't replace with a cheaper node"
+    if is_spot_to_spot and is_single:
+        least = scene.policy.least_spot_types
+        if len(kept) < least:
+            detail = (
+                f"SpotToSpotConsolidation requires {least} cheaper instance type options than the current "
+                f"candidate to consolidate, got {len(kept)}"
+            )
+            return StayCode.SPOT_TO_SPOT, detail
+        kept = _first_enough(kept, requirements, scene.policy)
+    if not min_values_hold(requirements, kept):
+        return StayCode.NOT_CHEAPER, "Filtering by price: minValues requirement is not met"
+    cheapest = cheapest_purchase(kept, requirements)
+    if cheapest is None:
+        return StayCode.NOT_CHEAPER, "Can't replace with a cheaper node"
+    return replace(
+        claim,
+        requirements=requirements,
+        instance_types=tuple(each.name for each in kept),
+        cheapest=cheapest,
+    )
+
+
+def _below(
+    types: Sequence[InstanceType],
+    requirements: Requirements,
+    limit: UsdPerHour,
+    same_types: Mapping[str, UsdPerHour],
+) -> list[InstanceType]:
+    """The types whose worst launch costs less than the limit, and less than any node of their own that leaves."""
+    kept: list[InstanceType] = []
+    for each in types:
+        worst = worst_launch_price(offerings_allowed(each, requirements))
+        if worst is None or worst >= limit:
+            continue
+        if each.name in same_types and worst >= same_types[each.name]:
+            continue
+        kept.append(each)
+    return kept
+
+
+def _one_class(requirements: Requirements, types: Sequence[InstanceType]) -> Requirements:
+    """The requirements with spot or on-demand, not both: the launch fails rather than buy what was not compared."""
+    stated = requirements.get(CAPACITY_TYPE)
+    if not (stated.allows(SPOT) and stated.allows(ON_DEMAND)):
+        return requirements
+    cheapest = cheapest_purchase(types, requirements)
+    if cheapest is None or cheapest.capacity_type == RESERVED:
+        return requirements
+    return _pinned(requirements, cheapest.capacity_type)
+
+
+def _pinned(requirements: Requirements, capacity_type: str) -> Requirements:
+    return requirements & Requirements.of((Requirement(CAPACITY_TYPE, frozenset((capacity_type,))),))
+
+
+def _first_enough(types: list[InstanceType], requirements: Requirements, policy: Policy) -> list[InstanceType]:
+    """The cheapest types that breadth asks for, more where minValues needs them: a longer list would churn on."""
+    length = min(len(types), policy.least_spot_types)
+    while length < len(types) and not min_values_hold(requirements, types[:length]):
+        length += 1
+    return types[:length]
