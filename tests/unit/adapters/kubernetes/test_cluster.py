@@ -1,0 +1,87 @@
+import json
+import random
+
+import pytest
+from aiohttp import web
+
+from nodesmith.adapters.kubernetes.cluster import KubernetesCluster, NotLeading
+from nodesmith.adapters.kubernetes.kubeconfig import Connection
+from nodesmith.adapters.kubernetes.transport import Transport
+from nodesmith.api.kinds import CONFIG_MAP
+from nodesmith.ports.cluster import ChangeType
+from nodesmith.ports.errors import Expired
+from tests.unit.adapters.kubernetes.manual import InstantClock
+from tests.unit.adapters.kubernetes.server import answers, serving, status
+
+
+def page(names: list[str], more: str = "") -> web.Response:
+    items = [{"metadata": {"name": name}} for name in names]
+    return web.json_response({"metadata": {"resourceVersion": "9", "continue": more}, "items": items})
+
+
+def cluster_on(transport: Transport) -> KubernetesCluster:
+    return KubernetesCluster(transport, chance=random.Random(1))
+
+
+async def test_a_list_is_read_page_by_page() -> None:
+    async with serving(answers(lambda: page(["a", "b"], "next"), lambda: page(["c"]))) as server:
+        async with Transport(Connection(server.url), InstantClock()) as transport:
+            listing = await cluster_on(transport).list(CONFIG_MAP)
+        assert [item["metadata"]["name"] for item in listing.items] == ["a", "b", "c"]
+        assert listing.resource_version == "9"
+        assert server.asked[1].endswith("limit=500&continue=next")
+
+
+async def test_pages_that_expire_on_the_way_are_read_in_one_piece() -> None:
+    replies = answers(lambda: page(["a"], "next"), lambda: status(410, "Expired"), lambda: page(["a", "b"]))
+    async with serving(replies) as server:
+        async with Transport(Connection(server.url), InstantClock()) as transport:
+            listing = await cluster_on(transport).list(CONFIG_MAP)
+        assert len(listing.items) == 2
+        assert server.asked[2] == "GET /api/v1/configmaps"
+
+
+async def test_a_watch_gives_changes_until_the_server_ends_it() -> None:
+    events = [
+        {"type": "ADDED", "object": {"metadata": {"name": "a", "resourceVersion": "10"}}},
+        {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "12"}}},
+    ]
+    body = "".join(json.dumps(event) + "\n" for event in events)
+    async with serving(answers(lambda: web.Response(text=body))) as server:
+        async with Transport(Connection(server.url), InstantClock()) as transport:
+            changes = [change async for change in cluster_on(transport).watch(CONFIG_MAP, since="9")]
+        assert [(c.type, c.resource_version) for c in changes] == [
+            (ChangeType.ADDED, "10"),
+            (ChangeType.BOOKMARK, "12"),
+        ]
+        assert "resourceVersion=9" in server.asked[0]
+
+
+async def test_a_watch_that_is_too_old() -> None:
+    async with (
+        serving(answers(lambda: status(410, "Expired"))) as server,
+        Transport(Connection(server.url), InstantClock()) as transport,
+    ):
+        with pytest.raises(Expired):
+            await anext(cluster_on(transport).watch(CONFIG_MAP, since="1"))
+
+
+async def test_who_does_not_lead_writes_nothing() -> None:
+    leads = True
+    async with serving(answers(lambda: page([]))) as server:
+        async with Transport(Connection(server.url), InstantClock()) as transport:
+            cluster = KubernetesCluster(transport, may_write=lambda: leads)
+            await cluster.delete(CONFIG_MAP, "a", namespace="n")
+            leads = False
+            for write in (
+                cluster.create(CONFIG_MAP, {}),
+                cluster.patch(CONFIG_MAP, "a", {}, namespace="n"),
+                cluster.json_patch(CONFIG_MAP, "a", [], namespace="n"),
+                cluster.apply(CONFIG_MAP, "a", {}),
+                cluster.delete(CONFIG_MAP, "a", namespace="n"),
+                cluster.evict("a", namespace="n", uid="u"),
+            ):
+                with pytest.raises(NotLeading):
+                    await write
+            await cluster.list(CONFIG_MAP)
+        assert [line.split()[0] for line in server.asked] == ["DELETE", "GET"]

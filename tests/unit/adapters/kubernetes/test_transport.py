@@ -1,0 +1,144 @@
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from nodesmith.adapters.kubernetes import requests
+from nodesmith.adapters.kubernetes.kubeconfig import Connection
+from nodesmith.adapters.kubernetes.requests import Request
+from nodesmith.adapters.kubernetes.transport import Limits, Transport
+from nodesmith.api.kinds import NODE, POD
+from nodesmith.ports.errors import EvictionBlocked, Refused, Throttled, Unavailable
+from tests.unit.adapters.kubernetes.manual import InstantClock
+from tests.unit.adapters.kubernetes.server import Handler, answers, serving, status
+
+READ = requests.get(NODE, "a")
+WRITE = requests.patch(NODE, "a", {})
+
+
+def fine() -> web.Response:
+    return web.json_response({"metadata": {"name": "a"}})
+
+
+def slow_down() -> web.Response:
+    answer = status(429, "TooManyRequests")
+    answer.headers["Retry-After"] = "2"
+    return answer
+
+
+async def send(answer: Handler, request: Request) -> tuple[list[str], list[float]]:
+    """What the server was asked for one request, and the waits between."""
+    clock = InstantClock()
+    async with serving(answer) as server:
+        connection = Connection(server.url)
+        async with Transport(connection, clock, chance=random.Random(1)) as transport:
+            await transport.send(request)
+        return server.asked, clock.slept_s
+
+
+async def test_a_broken_read_is_sent_again() -> None:
+    asked, waits = await send(answers(lambda: status(500), lambda: status(503), fine), READ)
+    assert len(asked) == 3
+    assert waits[0] < waits[1] < 1.0
+
+
+async def test_a_broken_write_is_not_sent_again() -> None:
+    with pytest.raises(Unavailable):
+        await send(answers(lambda: status(500), fine), WRITE)
+
+
+async def test_the_servers_wish_to_wait_is_followed_for_writes_too() -> None:
+    asked, waits = await send(answers(slow_down, fine), WRITE)
+    assert len(asked) == 2
+    assert 2.0 <= waits[0] < 3.0
+
+
+async def test_patience_ends() -> None:
+    with pytest.raises(Throttled):
+        await send(answers(slow_down), READ)
+
+
+async def test_a_blocked_eviction_is_told_at_once() -> None:
+    blocked = answers(lambda: status(429, "TooManyRequests", causes=[{"reason": "DisruptionBudget"}]), fine)
+    with pytest.raises(EvictionBlocked):
+        await send(blocked, requests.evict("p", namespace="n", uid="u"))
+
+
+async def test_a_refusal_is_told_at_once() -> None:
+    with pytest.raises(Refused, match="get Node a: you may not"):
+        await send(answers(lambda: status(403, "Forbidden", "you may not"), fine), READ)
+
+
+async def test_nobody_at_the_door() -> None:
+    connection = Connection("http://127.0.0.1:1")
+    async with Transport(connection, InstantClock(), Limits(attempts=2)) as transport:
+        with pytest.raises(Unavailable, match="get Node a"):
+            await transport.send(READ)
+
+
+async def test_a_token_that_ran_out_is_renewed_within_the_request(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("old")
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.headers["Authorization"] == "Bearer new":
+            return fine()
+        token.write_text("new")
+        return status(401, "Unauthorized")
+
+    async with serving(answer) as server:
+        connection = Connection(server.url, token_file=token)
+        async with Transport(connection, InstantClock()) as transport:
+            await transport.send(READ)
+        assert len(server.asked) == 2
+
+
+async def test_a_fixed_token_that_is_refused_stays_so() -> None:
+    async with serving(answers(lambda: status(401, "Unauthorized"))) as server:
+        async with Transport(Connection(server.url, token="t"), InstantClock()) as transport:
+            with pytest.raises(Refused):
+                await transport.send(READ)
+        assert len(server.asked) == 1
+
+
+async def test_requests_arrive_as_built() -> None:
+    async with serving(answers(fine)) as server:
+        async with Transport(Connection(server.url, token="t"), InstantClock()) as transport:
+            await transport.send(requests.get(NODE, "a/b c"))
+            await transport.send(requests.patch(POD, "p", {"a": 1}, namespace="n"))
+        assert server.asked[0] == "GET /api/v1/nodes/a%2Fb%20c"
+        assert server.asked[1] == "PATCH /api/v1/namespaces/n/pods/p?fieldManager=nodesmith"
+        assert server.bodies[1] == b'{"a":1}'
+        assert server.headers[1]["Content-Type"] == "application/merge-patch+json"
+        assert server.headers[1]["Authorization"] == "Bearer t"
+        assert "Content-Type" not in server.headers[0]
+
+
+async def test_the_pace_is_kept() -> None:
+    clock = InstantClock()
+    async with serving(answers(fine)) as server:
+        limits = Limits(per_second=10, burst=2)
+        async with Transport(Connection(server.url), clock, limits) as transport:
+            for _ in range(4):
+                await transport.send(READ)
+    assert sum(clock.slept_s) == pytest.approx(0.2)
+
+
+async def test_a_silent_stream_is_taken_for_dead() -> None:
+    over = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"one\n")
+        await over.wait()
+        return response
+
+    async with serving(answer) as server, Transport(Connection(server.url), InstantClock()) as transport:
+        chunks = transport.stream(READ, silence_s=0.1)
+        assert await anext(chunks) == b"one\n"
+        with pytest.raises(Unavailable, match="no answer in time"):
+            await anext(chunks)
+        over.set()
