@@ -14,7 +14,7 @@ from nodesmith.model.workload import DaemonSet, Namespace, PodDisruptionBudget, 
 
 DEFAULT_NAMESPACE: Final = "default"
 
-_SPECS: Final = PodSpecs()
+POD_SPECS: Final = PodSpecs()
 """One for the process: pods read by a watch and by a listing share their specs."""
 
 
@@ -24,7 +24,9 @@ def decode_pod(manifest: Manifest) -> Pod:
     spec: Manifest = manifest.get("spec") or {}
     status: Manifest = manifest.get("status") or {}
     statuses = status.get("containerStatuses")
-    shape = _SPECS.shape_of(spec, namespace=meta.namespace or DEFAULT_NAMESPACE, labels=meta.labels, statuses=statuses)
+    shape = POD_SPECS.shape_of(
+        spec, namespace=meta.namespace or DEFAULT_NAMESPACE, labels=meta.labels, statuses=statuses
+    )
     is_unschedulable = is_ready = False
     for condition in status.get("conditions") or ():
         kind = condition.get("type")
@@ -66,7 +68,7 @@ def decode_daemon_set(manifest: Manifest) -> DaemonSet:
     meta = meta_of(manifest)
     template: Manifest = (manifest.get("spec") or {}).get("template") or {}
     template_meta = parse_meta(template.get("metadata") or {})
-    shape = _SPECS.shape_of(
+    shape = POD_SPECS.shape_of(
         template.get("spec") or {}, namespace=meta.namespace or DEFAULT_NAMESPACE, labels=template_meta.labels
     )
     return DaemonSet(meta=meta, template=shape.spec, template_meta=template_meta)

@@ -1,0 +1,209 @@
+"""A JSON value against a schema: every problem at once, each with the path to it and what was likely meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+from nodesmith.api.fault import Path, Problem, Severity, path_text
+from nodesmith.api.schema import Schema, Type
+from nodesmith.api.wire.field import Rule
+
+_PYTHON_TYPES: Final[Mapping[Type, tuple[type, ...]]] = {
+    Type.STRING: (str,),
+    Type.INTEGER: (int,),
+    Type.NUMBER: (int, float),
+    Type.BOOLEAN: (bool,),
+    Type.OBJECT: (dict,),
+    Type.MAP: (dict,),
+    Type.ARRAY: (list, tuple),
+    Type.INT_OR_STRING: (int, float, str),
+}
+_NAMES: Final[Mapping[Type, str]] = {
+    Type.STRING: "text",
+    Type.INTEGER: "a whole number",
+    Type.NUMBER: "a number",
+    Type.BOOLEAN: "true or false",
+    Type.OBJECT: "an object",
+    Type.MAP: "a map",
+    Type.ARRAY: "a list",
+    Type.INT_OR_STRING: "a number or text",
+}
+_LONGEST_SHOWN: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What an object is called in messages, whether unknown fields are problems, and where known strays belong.
+
+    `strays` is keyed by path without list positions (`spec.requirements`), or by the field's name alone.
+    """
+
+    kind: str
+    minds_unknown: bool = True
+    strays: Mapping[str, str] = field(default_factory=dict)
+
+    def problems(self, schema: Schema, value: Any, path: Path = ()) -> Iterator[Problem]:
+        """Every way in which the value is not what the schema says."""
+        if value is None:
+            yield _empty(schema, path)
+        elif not _has_type(schema.type, value):
+            yield _wrong_type(schema, value, path)
+        else:
+            match schema.type:
+                case Type.OBJECT:
+                    yield from self._object(schema, value, path)
+                case Type.MAP:
+                    yield from self._map(schema, value, path)
+                case Type.ARRAY:
+                    yield from self._array(schema, value, path)
+                case _:
+                    yield from _scalar(schema, value, path)
+            yield from _rules(schema.rules, value, path)
+
+    def _object(self, schema: Schema, value: Mapping[str, Any], path: Path) -> Iterator[Problem]:
+        for name, inner in value.items():
+            if name in schema.fields:
+                yield from self.problems(schema.fields[name], inner, (*path, name))
+            elif self.minds_unknown:
+                yield self._unknown(schema, (*path, name))
+        for name in sorted(schema.required - value.keys()):
+            missing = schema.fields[name]
+            if not missing.has_default:
+                yield Problem((*path, name), f"`{path_text((*path, name))}` is missing", missing.limits.hint)
+
+    def _map(self, schema: Schema, value: Mapping[str, Any], path: Path) -> Iterator[Problem]:
+        most = schema.limits.max_properties
+        if most is not None and len(value) > most:
+            yield Problem(path, f"`{path_text(path)}` has {len(value)} entries; {most} are allowed")
+        for name, inner in value.items():
+            if inner is None and schema.items is not None and schema.items.type is Type.STRING:
+                yield Problem((*path, name), f"`{path_text((*path, name))}` is empty", 'write "" for an empty text')
+            elif schema.items is not None:
+                yield from self.problems(schema.items, inner, (*path, name))
+
+    def _array(self, schema: Schema, value: list[Any], path: Path) -> Iterator[Problem]:
+        least, most = schema.limits.min_items, schema.limits.max_items
+        if least is not None and len(value) < least:
+            yield Problem(path, f"`{path_text(path)}` is an empty list", schema.limits.hint)
+        if most is not None and len(value) > most:
+            yield Problem(path, f"`{path_text(path)}` has {len(value)} entries; {most} are allowed")
+        for index, inner in enumerate(value):
+            if schema.items is not None:
+                yield from self.problems(schema.items, inner, (*path, index))
+
+    def _unknown(self, schema: Schema, path: Path) -> Problem:
+        name = str(path[-1])
+        plain = ".".join(str(step) for step in path if isinstance(step, str))
+        message = f"`{path_text(path)}` is not a field of {self.kind}"
+        place = self.strays.get(plain) or self.strays.get(name)
+        if place:
+            return Problem(path, message, place)
+        return Problem(path, message, did_you_mean(name, schema.fields))
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """A hint that names the likeliest of the known words, or nothing."""
+    by_lower = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(given.lower(), by_lower, n=1, cutoff=0.6)
+    return f"did you mean `{by_lower[close[0]]}`?" if close else ""
+
+
+def shown(value: Any) -> str:
+    """The value as a message quotes it."""
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    if isinstance(value, bool):
+        text = text.lower()
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+
+
+def is_placeholder(value: Any) -> bool:
+    """Whether the text is yet to be filled in (`${CLUSTER_NAME}`)."""
+    return isinstance(value, str) and "${" in value
+
+
+def _has_type(wanted: Type, value: Any) -> bool:
+    if wanted is Type.ANY:
+        return True
+    if isinstance(value, bool) and wanted is not Type.BOOLEAN:
+        return False
+    if wanted is Type.INTEGER and isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, _PYTHON_TYPES[wanted])
+
+
+def _empty(schema: Schema, path: Path) -> Problem:
+    """An empty value: the API server drops it, so it says nothing."""
+    hint = "leave the line out"
+    least, most = schema.limits.minimum, schema.limits.maximum
+    if schema.type is Type.INTEGER and least is not None and most is not None:
+        hint += f", or give a number from {least} to {most}"
+    elif schema.limits.enum:
+        hint += f", or give one of {_listed(schema.limits.enum)}"
+    return Problem(path, f"`{path_text(path)}` is empty", hint, Severity.WARNING)
+
+
+def _wrong_type(schema: Schema, value: Any, path: Path) -> Problem:
+    hint = ""
+    if schema.type is Type.STRING and isinstance(value, bool | int | float):
+        hint = f'put it in quotes: "{shown(value)}"'
+    elif schema.type in {Type.INTEGER, Type.BOOLEAN, Type.NUMBER} and isinstance(value, str) and value:
+        hint = "write it without quotes"
+    elif schema.type is Type.ARRAY:
+        hint = "write it as a list: each entry begins with `- `"
+    return Problem(path, f"`{path_text(path)}` must be {_NAMES[schema.type]}, not {_type_name(value)}", hint)
+
+
+def _type_name(value: Any) -> str:
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    return shown(value)
+
+
+def _scalar(schema: Schema, value: Any, path: Path) -> Iterator[Problem]:
+    if is_placeholder(value):
+        return
+    limits, name = schema.limits, path_text(path)
+    if limits.enum and value not in limits.enum:
+        hint = did_you_mean(str(value), limits.enum) or f"one of {_listed(limits.enum)}"
+        yield Problem(path, f"`{name}`: {shown(value)} is not allowed", hint)
+    elif isinstance(value, str):
+        yield from _text(schema, value, path)
+    elif not isinstance(value, bool) and isinstance(value, int | float):
+        if limits.minimum is not None and value < limits.minimum:
+            yield Problem(path, f"`{name}`: {value} is below {limits.minimum}", limits.hint)
+        if limits.maximum is not None and value > limits.maximum:
+            yield Problem(path, f"`{name}`: {value} is above {limits.maximum}", limits.hint)
+
+
+def _text(schema: Schema, value: str, path: Path) -> Iterator[Problem]:
+    limits, name = schema.limits, path_text(path)
+    if limits.min_length is not None and len(value) < limits.min_length:
+        yield Problem(path, f"`{name}` may not be empty text", limits.hint)
+    elif limits.max_length is not None and len(value) > limits.max_length:
+        yield Problem(path, f"`{name}` has {len(value)} characters; {limits.max_length} are allowed", limits.hint)
+    elif limits.pattern and not _pattern(limits.pattern).search(value):
+        yield Problem(path, f"`{name}`: {shown(value)} is not valid", limits.hint)
+
+
+def _rules(rules: tuple[Rule, ...], value: Any, path: Path) -> Iterator[Problem]:
+    for rule in rules:
+        if rule.broken is not None:
+            for place in rule.broken(value):
+                here = (*path, *place)
+                yield Problem(here, f"`{path_text(here)}`: {rule.message}", rule.hint)
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(f"`{value}`" for value in values)
+
+
+@lru_cache(maxsize=256)
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text)
