@@ -1,0 +1,1 @@
+"""A node autoscaler for Kubernetes on AWS, API-compatible with Karpenter v1."""
