@@ -1,7 +1,6 @@
-"""Tells people what happened, through Event objects; repetitions and floods are dropped.
+"""Writes what is published as Event objects, in order, beside everything else.
 
-`publish` is sync and cannot fail; `run` sends what was published. The key of a repetition is upstream's: the reason and
-the dedupe values, not the kind of object, and it is looked at before the rate.
+`publish` is sync and cannot fail; `run` sends. Repetitions are dropped before they come here (`actuate.recorder`).
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from nodesmith.actuate.pace import TokenBucket
 from nodesmith.api.kind import Manifest
 from nodesmith.api.kinds import EVENT
 from nodesmith.api.meta import format_time
@@ -26,13 +24,6 @@ COMPONENT: Final = "karpenter"
 DEFAULT_NAMESPACE: Final = "default"
 MESSAGE_LIMIT: Final = 1024
 QUEUE_LIMIT: Final = 1000
-_NOMINATED: Final = "Nominated"
-_MEMORY: Final = 20_000
-
-
-def dedupe_key(event: Event) -> str:
-    """What makes two events the same."""
-    return "-".join((event.reason.lower(), *event.dedupe))
 
 
 def event_manifest(event: Event, *, sequence: int, now: datetime) -> dict[str, Any]:
@@ -65,32 +56,19 @@ def event_manifest(event: Event, *, sequence: int, now: datetime) -> dict[str, A
 
 
 @dataclass(slots=True)
-class EventRecorder:
+class EventWriter:
     """The Events port on a cluster; `run` is a service."""
 
     cluster: Cluster
     clock: Clock
     log: Log
-    _told: dict[str, datetime] = field(default_factory=dict, init=False)
     _queue: asyncio.Queue[Manifest] = field(default_factory=lambda: asyncio.Queue(QUEUE_LIMIT), init=False)
-    _nominations: TokenBucket = field(init=False)
     _sequence: itertools.count[int] = field(default_factory=itertools.count, init=False)
 
-    def __post_init__(self) -> None:
-        self._nominations = TokenBucket(self.clock, per_second=5, burst=10)
-
     def publish(self, event: Event) -> None:
-        """The event is on its way, or dropped as a repetition or as one too many."""
-        now = self.clock.now()
-        key = dedupe_key(event)
-        until = self._told.get(key)
-        if until is not None and now < until:
-            return
-        if event.reason == _NOMINATED and not self._nominations.try_take():
-            return
-        self._remember(key, now + event.dedupe_for, now)
+        """The event is on its way, or dropped when too many are."""
         try:
-            self._queue.put_nowait(event_manifest(event, sequence=next(self._sequence), now=now))
+            self._queue.put_nowait(event_manifest(event, sequence=next(self._sequence), now=self.clock.now()))
         except asyncio.QueueFull:
             self.log.debug("event dropped", reason=event.reason)
 
@@ -102,11 +80,6 @@ class EventRecorder:
                 await self.cluster.create(EVENT, manifest)
             except PortError as error:
                 self.log.debug("event not written", reason=manifest["reason"], error=str(error))
-
-    def _remember(self, key: str, until: datetime, now: datetime) -> None:
-        if len(self._told) >= _MEMORY:
-            self._told = {told: end for told, end in self._told.items() if end > now}
-        self._told[key] = until
 
 
 def _shortened(message: str) -> str:

@@ -1,9 +1,9 @@
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from nodesmith.adapters.kubernetes.events import EventRecorder, event_manifest
+from nodesmith.adapters.kubernetes.events import EventWriter, event_manifest
 from nodesmith.ports.cluster import Cluster
 from nodesmith.ports.errors import Refused
 from nodesmith.ports.events import WARNING, Event, ObjectReference
@@ -27,14 +27,14 @@ class Written:
         return manifest
 
 
-def recorder_on(written: Any, clock: ManualClock) -> EventRecorder:
+def writer_on(written: Any, clock: ManualClock) -> EventWriter:
     cluster: Cluster = written
-    return EventRecorder(cluster, clock, NoLog())
+    return EventWriter(cluster, clock, NoLog())
 
 
-async def sent(recorder: EventRecorder, clock: ManualClock) -> None:
+async def sent(writer: EventWriter, clock: ManualClock) -> None:
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(recorder.run())
+        task = group.create_task(writer.run())
         await clock.settle()
         task.cancel()
 
@@ -64,50 +64,24 @@ def test_a_message_too_long_is_shortened() -> None:
     assert len(manifest["message"]) == 1024
 
 
-async def test_repetitions_are_dropped_for_a_while_whatever_they_are_about() -> None:
+async def test_two_events_in_one_moment_have_names_of_their_own() -> None:
     clock, written = ManualClock(), Written()
-    recorder = recorder_on(written, clock)
-    for about in (CLAIM, POD):
-        recorder.publish(Event(about, "DisruptionBlocked", "m", dedupe=("u",)))
-    recorder.publish(Event(CLAIM, "DisruptionBlocked", "m", dedupe=("other",)))
-    clock.freeze(121)
-    recorder.publish(Event(CLAIM, "DisruptionBlocked", "m", dedupe=("u",)))
-    await sent(recorder, clock)
-    assert len(written.manifests) == 3
-    assert len({manifest["metadata"]["name"] for manifest in written.manifests}) == 3
-
-
-async def test_an_event_may_be_remembered_longer() -> None:
-    clock, written = ManualClock(), Written()
-    recorder = recorder_on(written, clock)
+    writer = writer_on(written, clock)
     for _ in range(3):
-        recorder.publish(Event(CLAIM, "Unconsolidatable", "m", dedupe=("u",), dedupe_for=timedelta(minutes=15)))
-        clock.freeze(300)
-    await sent(recorder, clock)
-    assert len(written.manifests) == 1
-
-
-async def test_nominations_come_in_a_burst_of_ten_and_then_five_a_second() -> None:
-    clock, written = ManualClock(), Written()
-    recorder = recorder_on(written, clock)
-    for number in range(30):
-        recorder.publish(Event(POD, "Nominated", "m", dedupe=(str(number),)))
-    clock.freeze(1)
-    for number in range(30):
-        recorder.publish(Event(POD, "Nominated", "m", dedupe=(str(number),)))
-    await sent(recorder, clock)
-    assert len(written.manifests) == 15
+        writer.publish(Event(CLAIM, "r", "m"))
+    await sent(writer, clock)
+    assert len({manifest["metadata"]["name"] for manifest in written.manifests}) == 3
 
 
 async def test_a_flood_is_dropped_and_a_refusal_harms_nobody() -> None:
     clock, written = ManualClock(), Written()
-    recorder = recorder_on(written, clock)
+    writer = writer_on(written, clock)
     written.refuses = True
     for number in range(1200):
-        recorder.publish(Event(CLAIM, "r", "m", dedupe=(str(number),)))
+        writer.publish(Event(CLAIM, "r", "m", dedupe=(str(number),)))
     for _ in range(30):
-        await sent(recorder, clock)
+        await sent(writer, clock)
     written.refuses = False
-    recorder.publish(Event(CLAIM, "last", "m"))
-    await sent(recorder, clock)
+    writer.publish(Event(CLAIM, "last", "m"))
+    await sent(writer, clock)
     assert [manifest["reason"] for manifest in written.manifests] == ["last"]
