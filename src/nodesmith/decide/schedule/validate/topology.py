@@ -1,0 +1,173 @@
+"""The rules between pods, over all places: which way open claims turn out, and what is wrong then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from nodesmith.decide.schedule.validate.case import Case
+from nodesmith.decide.schedule.validate.classes import Classes, PodClass, hard_rules, selectors
+from nodesmith.decide.schedule.validate.company import Affinity, anti_affinity_problems
+from nodesmith.decide.schedule.validate.order import is_reachable
+from nodesmith.decide.schedule.validate.places import Place, PlaceBuilder
+from nodesmith.decide.schedule.validate.shape import repelling
+from nodesmith.decide.schedule.validate.spread import Open, Spread
+from nodesmith.decide.schedule.validate.violation import Code, Violation
+from nodesmith.model.labels import HOSTNAME
+from nodesmith.model.pod import PodSpec
+from nodesmith.model.requirements import Requirement, Requirements
+
+_MOST_TRIALS = 400
+"""How many ways for open claims to turn out are looked at before the best so far is judged."""
+
+
+def check_topology(case: Case) -> Iterator[Violation]:
+    """What is wrong with the company that pods keep.
+
+    Where labels of claims are still open the plan stands if there is a way for them to turn out that satisfies every
+    rule.
+    """
+    ruling = _ruling_specs(case)
+    if not ruling:
+        return
+    keys = {rule.topology_key for spec in ruling for rule in hard_rules(spec)} - {HOSTNAME}
+    looked_at = {expression.key for selector in selectors(ruling) for expression in selector.expressions}
+    classes = Classes(looked_at, case.problem.snapshot.namespaces)
+    places = PlaceBuilder(case, classes, keys).all()
+    board = _Board(case, classes, places)
+    board.choose()
+    yield from sorted(board.problems())
+
+
+def _ruling_specs(case: Case) -> list[PodSpec]:
+    """The specs with rules that can matter: of the plan's pods, and anti-affinity of those that run already."""
+    placed = (pod for pods in (*case.on_claim.values(), *case.on_node.values()) for pod in pods)
+    specs = {id(pod.spec): pod.spec for pod in placed if hard_rules(pod.spec)}
+    if case.on_node or case.on_claim:
+        for room in case.rooms.values():
+            specs.update((id(pod.spec), pod.spec) for pod in room.staying if pod.spec.required_anti_affinity)
+    return list(specs.values())
+
+
+class _Board:
+    """The places, with an option taken for each."""
+
+    def __init__(self, case: Case, classes: Classes, places: Sequence[Place]) -> None:
+        self._case = case
+        self._classes = classes
+        self._places = places
+        self._open = self._open_domains()
+
+    def problems(self) -> list[Violation]:
+        """What is wrong with the options as they are."""
+        found = list(anti_affinity_problems(self._classes, self._places))
+        found += Affinity(self._classes, self._places).problems()
+        skewed = self._spread_problems(self._open)
+        if skewed and self._open:
+            with_nodes_only = self._spread_problems({})
+            skewed = with_nodes_only or [
+                Violation(Code.SPREAD_UNIVERSE, each.objects, each.detail) if each.code is Code.SPREAD_SKEW else each
+                for each in skewed
+            ]
+        return found + skewed
+
+    def _spread_problems(self, opened: Open) -> list[Violation]:
+        spread = Spread(self._classes, self._places, opened)
+        problems = list(spread.problems())
+        keyless = [violation for _, _, violation in problems if violation.code is Code.SPREAD_KEY]
+        skewed = [(known, violation) for known, _, violation in problems if violation.code is not Code.SPREAD_KEY]
+        if skewed and is_reachable(spread, dict.fromkeys(known for known, _ in skewed)):
+            return keyless
+        return keyless + [violation for _, violation in skewed]
+
+    def choose(self) -> None:
+        """Take for each open claim an option that leaves as little wrong as can be found."""
+        undecided = [place for place in self._places if len(place.options) > 1 and place.new]
+        if not undecided:
+            return
+        weight = self._weight()
+        trials = _MOST_TRIALS
+        improved = True
+        while weight and improved and trials > 0:
+            improved = False
+            for place in undecided:
+                before = place.chosen
+                for number in range(len(place.options)):
+                    if number == before or not weight or trials <= 0:
+                        continue
+                    kept, place.chosen = place.chosen, number
+                    trials -= 1
+                    trial = self._weight()
+                    if trial < weight:
+                        weight, improved = trial, True
+                    else:
+                        place.chosen = kept
+
+    def _weight(self) -> int:
+        """How much is wrong."""
+        anti = sum(1 for _ in anti_affinity_problems(self._classes, self._places))
+        lonely = sum(1 for _ in Affinity(self._classes, self._places).problems())
+        uneven = sum(excess for _, excess, _ in Spread(self._classes, self._places, self._open).problems())
+        return anti + lonely + uneven
+
+    def _open_domains(self) -> Open:
+        """Where a new node could take pods of the classes that spread over more than hosts."""
+        found: dict[tuple[PodClass, str], frozenset[str]] = {}
+        owners = dict.fromkeys(known for place in self._places for known in place.new if known.spreads)
+        reach = _Reach(self._case)
+        for known in owners:
+            for constraint in known.spreads:
+                key = constraint.topology_key
+                if key != HOSTNAME and (known, key) not in found:
+                    found[known, key] = reach.domains(known, key)
+        return found
+
+
+class _Reach:
+    """In which domains a new node could be opened for a pod."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._known: dict[tuple[object, ...], frozenset[str]] = {}
+
+    def domains(self, known: PodClass, key: str) -> frozenset[str]:
+        """The values of the label that some NodePool could give to a node for the class's pods."""
+        memo = (known.constraint, known.spec.requests, known.spec.tolerations, key)
+        if memo not in self._known:
+            values = {value for name in self._case.pools for value in self._of_pool(name, known, key)}
+            self._known[memo] = frozenset(value for value in values if _may_be(known, key, value))
+        return self._known[memo]
+
+    def _of_pool(self, name: str, known: PodClass, key: str) -> Iterator[str]:
+        pool, market = self._case.pools[name], self._case.market(name)
+        if market is None or pool.is_static or pool.meta.is_deleting:
+            return
+        if repelling(pool.taints, known.spec.tolerations) is not None:
+            return
+        shape = self._case.shape(pool, market, Requirements())
+        need = market.amounts([dict(known.spec.requests)])[0]
+        fitting = (need <= market.allocatable).all(axis=1)
+        mask = shape.outcomes & fitting[market.owner]
+        mask &= market.satisfies(known.constraint, shape.asked, surely=False)
+        if market.settles(key):
+            codes, values = market.offering_labels(key)
+            yield from (value for code in np.unique(codes[mask]) if (value := values[int(code)]) is not None)
+            return
+        codes, possible = market.possible(key, shape.asked)
+        for code in np.unique(codes[market.owner[mask]]):
+            label = possible[int(code)]
+            if label is not None and not label.complement:
+                yield from label.values
+
+
+def _may_be(known: PodClass, key: str, value: str) -> bool:
+    """Whether the class's pods may be on a node whose label has this value."""
+    constraint = known.constraint
+    return _allows(constraint.selector, key, value) and (
+        not constraint.terms or any(term and _allows(term, key, value) for term in constraint.terms)
+    )
+
+
+def _allows(requirements: Sequence[Requirement], key: str, value: str) -> bool:
+    return all(wanted.allows(value) for wanted in requirements if wanted.key == key)
