@@ -7,12 +7,14 @@ for memory and storage, a count for the rest). Fractions of a unit are rounded u
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from functools import lru_cache
 from typing import Final
 
 CPU: Final = "cpu"
 MILLI_CPU_PER_CORE: Final = 1000
+
+_THOUSAND: Final = 1000
 
 _QUANTITY: Final = re.compile(
     r"(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))"
@@ -62,6 +64,43 @@ def format_resource(name: str, amount: int) -> str:
             if amount and amount % _BINARY[suffix] == 0:
                 return f"{amount // _BINARY[suffix]}{suffix}"
     return str(amount)
+
+
+def canonical(text: str) -> str:
+    """The quantity as Kubernetes prints it: the largest suffix of its kind that leaves it whole (`1024Mi`: `1Gi`).
+
+    Raises:
+        QuantityError: when the text is not a quantity.
+    """
+    match = _QUANTITY.fullmatch(text.strip())
+    if match is None:
+        raise QuantityError(f"{text!r} is not a quantity (such as 500m, 2, 1.5Gi)")
+    suffix = match["suffix"] or ""
+    exact = Decimal(match["number"]) * _factor(suffix)
+    if suffix in _BINARY and abs(exact) >= _BINARY["Ki"] and exact == int(exact):
+        return _binary(int(exact))
+    return _decimal(exact, is_exponent=suffix[:1] in {"e", "E"} and len(suffix) > 1)
+
+
+def _binary(number: int) -> str:
+    suffix = ""
+    for each in _BINARY:
+        if number % _BINARY["Ki"]:
+            break
+        number, suffix = number // _BINARY["Ki"], each
+    return f"{number}{suffix}"
+
+
+def _decimal(exact: Decimal, *, is_exponent: bool) -> str:
+    """A whole number of the largest suffix, nano at the least (rounded away from zero)."""
+    whole, power = int(exact.scaleb(-_DECIMAL["n"]).to_integral_value(ROUND_UP)), _DECIMAL["n"]
+    while whole and whole % _THOUSAND == 0 and power < _DECIMAL["E"]:
+        whole, power = whole // _THOUSAND, power + 3
+    if not whole:
+        return "0"
+    if is_exponent:
+        return f"{whole}e{power}" if power else str(whole)
+    return str(whole) + next((suffix for suffix, exponent in _DECIMAL.items() if exponent == power), "")
 
 
 def _factor(suffix: str) -> Decimal:
