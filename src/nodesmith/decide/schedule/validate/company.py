@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Final
 
 from nodesmith.decide.schedule.validate.classes import Classes, PodClass
 from nodesmith.decide.schedule.validate.places import Place
@@ -76,13 +75,43 @@ def _clashes(
             yield Violation(Code.ANTI_AFFINITY, (*mine, *others), detail)
 
 
+@dataclass(slots=True, eq=False)
+class _Demand:
+    """Affinity terms that some classes share: whom they want, and for each term the domains where such pods are."""
+
+    terms: tuple[PodAffinityTerm, ...]
+    wanted: frozenset[PodClass]
+    domains: tuple[set[str], ...]
+
+    @property
+    def is_nowhere(self) -> bool:
+        """Whether nobody that is wanted is in any domain."""
+        return not any(self.domains)
+
+    def restart(self) -> None:
+        """Forget who is where."""
+        for domains in self.domains:
+            domains.clear()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Group:
-    """Pods of the plan of one class at one place, and the domains of their affinity terms there."""
+    """Pods of the plan of one class at one place, what they want, and the domains of those terms there."""
 
     known: PodClass
     place: Place
+    demand: _Demand
     values: tuple[str | None, ...]
+
+    @property
+    def has_company(self) -> bool:
+        """Whether somebody the pods want is in each of their domains."""
+        return all(value in domains for value, domains in zip(self.values, self.demand.domains, strict=True))
+
+    @property
+    def may_start(self) -> bool:
+        """Whether they may come where there is nobody yet."""
+        return self.known in self.demand.wanted and None not in self.values and self.demand.is_nowhere
 
 
 class Affinity:
@@ -94,27 +123,22 @@ class Affinity:
 
     def __init__(self, classes: Classes, places: Sequence[Place]) -> None:
         self._places = places
-        self._owners: dict[tuple[PodAffinityTerm, ...], list[PodClass]] = defaultdict(list)
+        self._demands: dict[tuple[PodAffinityTerm, ...], _Demand] = {}
+        self._demand_of: dict[PodClass, _Demand] = {}
         self._seekers: list[_Group] = []
         self._others: list[tuple[PodClass, Place]] = []
         for place in places:
             for known in place.new:
-                terms = known.spec.required_affinity
-                if terms:
-                    values = tuple(place.value(term.topology_key) for term in terms)
-                    self._seekers.append(_Group(known, place, values))
+                if known.spec.required_affinity:
+                    demand = self._demand(classes, known)
+                    values = tuple(place.value(term.topology_key) for term in demand.terms)
+                    self._seekers.append(_Group(known, place, demand, values))
                 else:
                     self._others.append((known, place))
-        for known in dict.fromkeys(group.known for group in self._seekers):
-            self._owners[known.spec.required_affinity].append(known)
-        self._wanted: Final = {
-            terms: frozenset.intersection(*(frozenset(classes.selected(term)) for term in terms))
-            for terms in self._owners
-        }
-        self._watchers: dict[PodClass, list[tuple[PodAffinityTerm, ...]]] = defaultdict(list)
-        for terms, wanted in self._wanted.items():
-            for known in wanted:
-                self._watchers[known].append(terms)
+        self._watchers: dict[PodClass, list[_Demand]] = defaultdict(list)
+        for demand in self._demands.values():
+            for known in demand.wanted:
+                self._watchers[known].append(demand)
 
     def problems(self) -> Iterator[Violation]:
         """The pods that find no company in any of the orders tried."""
@@ -131,81 +155,59 @@ class Affinity:
             key = group.place.examples[group.known]
             yield Violation(Code.AFFINITY, (group.place.name, key), "nobody that it wants is in its domain")
 
+    def _demand(self, classes: Classes, known: PodClass) -> _Demand:
+        if known not in self._demand_of:
+            terms = known.spec.required_affinity
+            if terms not in self._demands:
+                wanted = frozenset.intersection(*(frozenset(classes.selected(term)) for term in terms))
+                self._demands[terms] = _Demand(terms, wanted, tuple(set() for _ in terms))
+            self._demand_of[known] = self._demands[terms]
+        return self._demand_of[known]
+
     def _place_all(self, *, others_late: bool, largest_first: bool) -> list[_Group]:
         """The groups that cannot come when the rest has."""
-        present = _Presence(self._watchers, self._wanted)
+        for demand in self._demands.values():
+            demand.restart()
         for place in self._places:
-            for known, number in (*place.running.items(), *place.leaving.items()):
-                present.add(known, place, number)
-        waiting, late = list(self._seekers), others_late
+            for known in (*place.running, *place.leaving):
+                self._come(known, place)
+        late = others_late
         if not late:
-            self._add_others(present)
+            self._others_come()
+        waiting = list(self._seekers)
         while waiting:
-            ready = [group for group in waiting if present.is_company_for(group)]
-            if not ready:
-                ready = self._start(waiting, present, largest_first=largest_first)
+            ready = [group for group in waiting if group.has_company] or _starters(waiting, largest_first=largest_first)
             if not ready and late:
-                self._add_others(present)
+                self._others_come()
                 late = False
                 continue
             if not ready:
                 break
             for group in ready:
-                present.add(group.known, group.place, group.place.new[group.known])
+                self._come(group.known, group.place)
             gone = set(map(id, ready))
             waiting = [group for group in waiting if id(group) not in gone]
         return waiting
 
-    def _add_others(self, present: _Presence) -> None:
-        for known, place in self._others:
-            present.add(known, place, place.new[known])
-
-    def _start(self, waiting: Sequence[_Group], present: _Presence, *, largest_first: bool) -> list[_Group]:
-        """The group that a workload may start with where nobody it wants is anywhere."""
-        able = [
-            group
-            for group in waiting
-            if None not in group.values
-            and group.known in self._wanted[group.known.spec.required_affinity]
-            and present.is_nowhere(group.known.spec.required_affinity)
-        ]
-        if not able:
-            return []
-        sizes: dict[tuple[object, ...], int] = defaultdict(int)
-        for group in waiting:
-            sizes[group.known.spec.required_affinity, group.values] += group.place.new[group.known]
-        size = [sizes[group.known.spec.required_affinity, group.values] for group in able]
-        return [able[size.index(max(size) if largest_first else min(size))]]
-
-
-class _Presence:
-    """Where the pods that somebody wants are, so far."""
-
-    def __init__(
-        self,
-        watchers: Mapping[PodClass, list[tuple[PodAffinityTerm, ...]]],
-        wanted: Mapping[tuple[PodAffinityTerm, ...], frozenset[PodClass]],
-    ) -> None:
-        self._watchers = watchers
-        self._domains: dict[tuple[PodAffinityTerm, ...], tuple[set[str], ...]] = {
-            terms: tuple(set() for _ in terms) for terms in wanted
-        }
-
-    def add(self, known: PodClass, place: Place, number: int) -> None:
-        """Some pods of the class have come."""
-        if not number:
-            return
-        for terms in self._watchers.get(known, ()):
-            for term, domains in zip(terms, self._domains[terms], strict=True):
+    def _come(self, known: PodClass, place: Place) -> None:
+        for demand in self._watchers.get(known, ()):
+            for term, domains in zip(demand.terms, demand.domains, strict=True):
                 value = place.value(term.topology_key)
                 if value is not None:
                     domains.add(value)
 
-    def is_company_for(self, group: _Group) -> bool:
-        """Whether somebody the group wants is in each of its domains."""
-        domains = self._domains[group.known.spec.required_affinity]
-        return all(value in there for value, there in zip(group.values, domains, strict=True))
+    def _others_come(self) -> None:
+        for known, place in self._others:
+            self._come(known, place)
 
-    def is_nowhere(self, terms: tuple[PodAffinityTerm, ...]) -> bool:
-        """Whether nobody that these terms want is in any domain."""
-        return not any(self._domains[terms])
+
+def _starters(waiting: Sequence[_Group], *, largest_first: bool) -> list[_Group]:
+    """For each demand that nobody has answered yet, the group that starts: of its largest or smallest part."""
+    able: dict[_Demand, list[_Group]] = defaultdict(list)
+    sizes: dict[tuple[_Demand, tuple[str | None, ...]], int] = defaultdict(int)
+    for group in waiting:
+        sizes[group.demand, group.values] += group.place.new[group.known]
+        if group.may_start:
+            able[group.demand].append(group)
+    choose = max if largest_first else min
+    return [choose(groups, key=lambda each: sizes[each.demand, each.values]) for groups in list(able.values())[:1]]

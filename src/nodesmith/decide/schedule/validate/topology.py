@@ -63,22 +63,18 @@ class _Board:
         """What is wrong with the options as they are."""
         found = list(anti_affinity_problems(self._classes, self._places))
         found += Affinity(self._classes, self._places).problems()
-        skewed = self._spread_problems(self._open)
-        if skewed and self._open:
-            with_nodes_only = self._spread_problems({})
-            skewed = with_nodes_only or [
-                Violation(Code.SPREAD_UNIVERSE, each.objects, each.detail) if each.code is Code.SPREAD_SKEW else each
-                for each in skewed
-            ]
-        return found + skewed
+        return found + self._spread_problems()
 
-    def _spread_problems(self, opened: Open) -> list[Violation]:
-        spread = Spread(self._classes, self._places, opened)
+    def _spread_problems(self) -> list[Violation]:
+        spread = Spread(self._classes, self._places, self._open)
         problems = list(spread.problems())
         keyless = [violation for _, _, violation in problems if violation.code is Code.SPREAD_KEY]
-        skewed = [(known, violation) for known, _, violation in problems if violation.code is not Code.SPREAD_KEY]
-        if skewed and is_reachable(spread, dict.fromkeys(known for known, _ in skewed)):
+        skewed = [(known, violation) for known, _, violation in problems if violation.code is Code.SPREAD_SKEW]
+        if not skewed or is_reachable(spread, dict.fromkeys(known for known, _ in skewed)):
             return keyless
+        with_nodes_only = Spread(self._classes, self._places, {}).problems()
+        if not any(violation.code is Code.SPREAD_SKEW for _, _, violation in with_nodes_only):
+            return keyless + [Violation(Code.SPREAD_UNIVERSE, each.objects, each.detail) for _, each in skewed]
         return keyless + [violation for _, violation in skewed]
 
     def choose(self) -> None:
