@@ -13,8 +13,8 @@ from nodesmith.decide.schedule.validate.violation import Code, Violation
 from nodesmith.model.pod import PodAffinityTerm
 
 
-def anti_affinity_problems(classes: Classes, places: Sequence[Place]) -> Iterator[Violation]:
-    """The domains where a pod of the plan stands beside one that keeps it off, or that it keeps off."""
+def anti_affinity_problems(classes: Classes, places: Sequence[Place]) -> Iterator[tuple[int, Violation]]:
+    """The domains where a pod of the plan stands beside one that either keeps off: how many too many, and where."""
     where: dict[PodClass, list[Place]] = defaultdict(list)
     for place in places:
         for known in {**place.new, **place.running}:
@@ -58,7 +58,7 @@ def _domains(classes: Iterable[PodClass], where: Mapping[PodClass, list[Place]],
 
 def _clashes(
     owner: PodClass, term: PodAffinityTerm, places: Iterable[Place], repelled: _Domains
-) -> Iterator[Violation]:
+) -> Iterator[tuple[int, Violation]]:
     itself = 1 if owner in repelled.classes else 0
     reported = set[str]()
     for place in places:
@@ -72,7 +72,7 @@ def _clashes(
             mine = (place.name, place.examples[owner]) if owner in place.examples else (place.name,)
             others = tuple(each for each in repelled.example.get(value, ()) if each not in mine)
             detail = f"{term.topology_key}={value} has {new + running} pods that one there keeps off"
-            yield Violation(Code.ANTI_AFFINITY, (*mine, *others), detail)
+            yield new + running - itself, Violation(Code.ANTI_AFFINITY, (*mine, *others), detail)
 
 
 @dataclass(slots=True, eq=False)

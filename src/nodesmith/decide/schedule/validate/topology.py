@@ -61,7 +61,7 @@ class _Board:
 
     def problems(self) -> list[Violation]:
         """What is wrong with the options as they are."""
-        found = list(anti_affinity_problems(self._classes, self._places))
+        found = [violation for _, violation in anti_affinity_problems(self._classes, self._places)]
         found += Affinity(self._classes, self._places).problems()
         return found + self._spread_problems()
 
@@ -102,7 +102,7 @@ class _Board:
 
     def _weight(self) -> int:
         """How much is wrong."""
-        anti = sum(1 for _ in anti_affinity_problems(self._classes, self._places))
+        anti = sum(excess for excess, _ in anti_affinity_problems(self._classes, self._places))
         lonely = sum(1 for _ in Affinity(self._classes, self._places).problems())
         uneven = sum(excess for _, excess, _ in Spread(self._classes, self._places, self._open).problems())
         return anti + lonely + uneven
