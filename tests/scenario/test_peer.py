@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from nodesmith.decide.schedule.bound import lower_bound
 from nodesmith.decide.schedule.validate import Code, validate
 from nodesmith.plan.result import schedule_from_json
 from tools.scenarios import Scenario, scenarios
@@ -29,6 +30,14 @@ def test_an_answer_that_was_given_stands(scenario: Scenario) -> None:
         assert codes <= {Code.NO_OFFERING, Code.TYPE_INCOMPATIBLE}
     else:
         assert not codes
+
+
+@pytest.mark.parametrize("scenario", PLACING, ids=lambda scenario: scenario.name)
+def test_no_answer_costs_less_than_the_bound(scenario: Scenario) -> None:
+    placed = {key for key, entry in scenario.peer["pods"].items() if not entry.get("error")}
+    bound = lower_bound(scenario.problem(), placed)
+    assert bound.price.dollars <= scenario.peer["totalPrice"] + 1e-6
+    assert bound.covered == len(placed)
 
 
 def test_the_scenarios_are_all_there() -> None:

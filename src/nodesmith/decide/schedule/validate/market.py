@@ -21,6 +21,7 @@ from nodesmith.model.labels import (
     RESERVATION_ID,
     RESERVATION_INTERRUPTIBLE,
     RESERVATION_TYPE,
+    WELL_KNOWN,
     ZONE,
     ZONE_ID,
 )
@@ -145,8 +146,15 @@ class Market:
         memo = (test, wanted, asked.get(wanted.key))
         if memo not in self._tested:
             codes, possible = self.possible(wanted.key, asked)
+            if test is may_hold and wanted.key in WELL_KNOWN and wanted.key not in asked:
+                possible = [each or self._unstated(wanted.key, number) for number, each in enumerate(possible)]
             self._tested[memo] = np.array([test(wanted, each) for each in possible], np.bool_)[codes][self.owner]
         return self._tested[memo]
+
+    def _unstated(self, key: str, number: int) -> Possible:
+        """What a well-known label may become where the type says nothing of it: whatever a claim asks."""
+        stated = self._type_labels(key)[1][number]
+        return Requirement(key, complement=True) if stated is None else None
 
     def _type_labels(self, key: str) -> tuple[Amounts, list[Requirement | None]]:
         if key not in self._of_type:
