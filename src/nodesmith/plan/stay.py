@@ -38,6 +38,8 @@ class StayCode(StrEnum):
     RECENTLY_REPLACED = "recently-replaced"
     BUFFER_PODS = "buffer-pods"
     NOT_DRIFTED = "not-drifted"
+    RESTING = "resting"
+    OTHERS_FIRST = "others-first"
     POOL_BUDGET = "pool-budget"
     PODS_STRANDED = "pods-stranded"
     NOT_CHEAPER = "not-cheaper"

@@ -33,8 +33,9 @@ _COUNT: Final = re.compile(r"[0-9]+")
 class Policy:
     """The operator's settings for disruption.
 
-    `calm` is how long a node that was bought to replace others is not replaced again for the same reason. `searches`
+    `calm` is how long a node that was bought to replace others is not replaced again for the same reason. `effort`
     bounds the simulations of one decision: it is counted, not timed, so that the same snapshot gives the same answer.
+    `queued` are the provider ids of nodes that a command is taking already, `buffered` the nodes that are kept free.
     """
 
     options: Options = field(default_factory=Options)
@@ -42,7 +43,7 @@ class Policy:
     least_spot_types: int = 15
     calm: timedelta = timedelta(hours=1)
     n_to_m: bool = True
-    searches: int = 200
+    effort: int = 20_000
     queued: frozenset[str] = frozenset()
     buffered: frozenset[str] = frozenset()
 

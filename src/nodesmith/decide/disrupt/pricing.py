@@ -7,7 +7,7 @@ cost more than what leaves. Several replacements share the price of what leaves,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from nodesmith.decide.disrupt.candidates import Candidate, Scene
@@ -22,8 +22,14 @@ from nodesmith.plan.stay import StayCode
 _CLASSES: Final = (RESERVED, SPOT, ON_DEMAND)
 """Capacity types in the order in which a launch takes them."""
 
-Refusal = tuple[StayCode, str]
-"""Why replacements are not good enough: a code and upstream's sentence."""
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An idea that something speaks against. `saving` is what it would have saved, where that is known."""
+
+    code: StayCode
+    detail: str
+    saving: UsdPerHour | None = None
 
 
 def offerings_allowed(instance_type: InstanceType, requirements: Requirements) -> list[Offering]:
@@ -83,22 +89,22 @@ def min_values_hold(requirements: Requirements, types: Sequence[InstanceType]) -
 
 def cheaper(
     candidates: Sequence[Candidate], claims: Sequence[PlannedClaim], scene: Scene
-) -> tuple[PlannedClaim, ...] | Refusal:
+) -> tuple[PlannedClaim, ...] | Refused:
     """The claims, narrowed until they are sure to cost less than the candidates, or why they cannot be.
 
     All candidates' prices are known.
     """
     leaving = total_price(each.price for each in candidates if each.price is not None)
     if any(each.cheapest.price is None for each in claims):
-        return StayCode.UNPRICED, "Price of the replacement is unknown"
+        return Refused(StayCode.UNPRICED, "Price of the replacement is unknown")
     if total_price(claim.cheapest.price or FREE for claim in claims) >= leaving:
-        return StayCode.NOT_CHEAPER, "Can't replace with a cheaper node"
+        return Refused(StayCode.NOT_CHEAPER, "Can't replace with a cheaper node")
     all_spot = all(each.capacity_type == SPOT for each in candidates)
     same_types = _prices_by_type(candidates) if len(candidates) > 1 else {}
     narrowed: list[PlannedClaim] = []
     for claim, limit in zip(claims, _limits(claims, leaving), strict=True):
         kept = _narrow(claim, limit, scene, all_spot=all_spot, is_single=len(candidates) == 1, same_types=same_types)
-        if isinstance(kept, tuple):
+        if isinstance(kept, Refused):
             return kept
         narrowed.append(kept)
     return tuple(narrowed)
@@ -138,22 +144,20 @@ def _narrow(
     all_spot: bool,
     is_single: bool,
     same_types: Mapping[str, UsdPerHour],
-) -> PlannedClaim | Refusal:
+) -> PlannedClaim | Refused:
     types = [found for name in claim.instance_types if (found := scene.types[claim.pool_name].get(name)) is not None]
     requirements = claim.requirements
     is_spot_to_spot = all_spot and requirements.get(CAPACITY_TYPE).allows(SPOT)
     if is_spot_to_spot:
         if not scene.policy.spot_to_spot:
-            return (
-                StayCode.SPOT_TO_SPOT,
-                "SpotToSpotConsolidation is disabled, can't replace a spot node with a spot node",
-            )
+            detail = "SpotToSpotConsolidation is disabled, can't replace a spot node with a spot node"
+            return Refused(StayCode.SPOT_TO_SPOT, detail)
         requirements = _pinned(requirements, SPOT)
     else:
         requirements = _one_class(requirements, types)
     kept = _below(types, requirements, limit, same_types)
     if not kept:
-        return StayCode.NOT_CHEAPER, "Can't replace with a cheaper node"
+        return Refused(StayCode.NOT_CHEAPER, "Can't replace with a cheaper node")
     if is_spot_to_spot and is_single:
         least = scene.policy.least_spot_types
         if len(kept) < least:
@@ -161,13 +165,13 @@ def _narrow(
                 f"SpotToSpotConsolidation requires {least} cheaper instance type options than the current "
                 f"candidate to consolidate, got {len(kept)}"
             )
-            return StayCode.SPOT_TO_SPOT, detail
+            return Refused(StayCode.SPOT_TO_SPOT, detail)
         kept = _first_enough(kept, requirements, scene.policy)
     if not min_values_hold(requirements, kept):
-        return StayCode.NOT_CHEAPER, "Filtering by price: minValues requirement is not met"
+        return Refused(StayCode.NOT_CHEAPER, "Filtering by price: minValues requirement is not met")
     cheapest = cheapest_purchase(kept, requirements)
     if cheapest is None:
-        return StayCode.NOT_CHEAPER, "Can't replace with a cheaper node"
+        return Refused(StayCode.NOT_CHEAPER, "Can't replace with a cheaper node")
     return replace(
         claim,
         requirements=requirements,

@@ -20,7 +20,7 @@ NOON = datetime(2026, 1, 7, 12, 0, tzinfo=UTC)  # a Wednesday
 
 
 @pytest.mark.parametrize(
-    "text, total, allowed",
+    ("text", "total", "allowed"),
     [
         ("10%", 10, 1),
         ("10%", 11, 2),
@@ -43,7 +43,7 @@ def test_what_is_no_count_cannot_be_read(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "schedule, hours, active",
+    ("schedule", "hours", "active"),
     [
         ("0 9 * * *", 8, True),
         ("0 9 * * *", 2, False),

@@ -16,7 +16,7 @@ def test_an_ordinary_pod_costs_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "deletion_cost, priority, cost",
+    ("deletion_cost", "priority", "cost"),
     [
         (str(2**27), None, 2.0),
         (str(-(2**27)), None, 0.0),

@@ -27,7 +27,7 @@ def test_true_protects_for_as_long_as_the_pod_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    "text, length",
+    ("text", "length"),
     [
         ("1h", timedelta(hours=1)),
         ("1h30m", timedelta(minutes=90)),

@@ -1,0 +1,207 @@
+"""Which nodes leave now, and why the others stay: one pass over all methods (spec 5.1).
+
+The one thing to know: the first method that finds a command ends the pass. `validate` decides the same again on a later
+snapshot; what it returns is the command to carry out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nodesmith.decide.disrupt.budgets import Allowance, allowances
+from nodesmith.decide.disrupt.candidates import CONSOLIDATION_RULES, Candidate, Question, Scene, candidate, spared
+from nodesmith.decide.disrupt.drift import replace_drifted, replace_drifted_static
+from nodesmith.decide.disrupt.emptiness import delete_empty, empty_nodes
+from nodesmith.decide.disrupt.evaluate import Evaluator
+from nodesmith.decide.disrupt.policy import Policy
+from nodesmith.decide.disrupt.pressure import pressure
+from nodesmith.decide.disrupt.pricing import Refused
+from nodesmith.decide.disrupt.rationing import Ration
+from nodesmith.decide.disrupt.search import Search
+from nodesmith.decide.disrupt.simulate import Simulator
+from nodesmith.decide.disrupt.verdict import Memory, Rejected, RejectionReason, Verdict
+from nodesmith.decide.schedule.problem import Catalog
+from nodesmith.model.nodeclaim import DRIFTED
+from nodesmith.model.nodepool import DisruptionReason
+from nodesmith.plan.command import Command, Method
+from nodesmith.plan.stay import BudgetBlocked, Stay, StayCode, Told
+from nodesmith.state.snapshot import Snapshot
+
+
+def decide(
+    snapshot: Snapshot,
+    catalog: Catalog,
+    *,
+    now: datetime,
+    policy: Policy | None = None,
+    memory: Memory | None = None,
+) -> Verdict:
+    """The command of this pass, if any, and the reason of every node that stays."""
+    memory = (memory or Memory()).awake(now)
+    if not snapshot.is_synced:
+        return Verdict(None, memory=memory)
+    return _Pass(Scene.of(snapshot, catalog, now=now, policy=policy or Policy()), memory).run()
+
+
+def validate(
+    command: Command, snapshot: Snapshot, catalog: Catalog, *, now: datetime, policy: Policy | None = None
+) -> Command | Rejected:
+    """The command as it is decided on the new snapshot, or why it no longer stands (spec 5.4, 5.6, Validation).
+
+    Drift is not validated: its nodes have to leave in any case.
+    """
+    if command.method.is_eventual:
+        return command
+    this = _Pass(Scene.of(snapshot, catalog, now=now, policy=policy or Policy()), Memory())
+    names = frozenset(command.nodes)
+    found = [each for each in this.candidates(command.reason) if each.name in names]
+    if command.method is Method.EMPTINESS:
+        still = delete_empty(found, this.simulator(), this.ration(command.reason))
+        return still or Rejected(RejectionReason.CHURN, "no node of the command is empty and within budget any more")
+    return _validate_consolidation(command, found, this)
+
+
+def _validate_consolidation(command: Command, found: Sequence[Candidate], this: _Pass) -> Command | Rejected:
+    eligible = [each for each in found if spared(each, this.scene, CONSOLIDATION_RULES) is None]
+    if len(eligible) < len(command.candidates):
+        lost = sorted(frozenset(command.nodes) - {each.name for each in eligible})
+        return Rejected(RejectionReason.CHURN, f"no longer a candidate: {', '.join(lost)}")
+    if not this.ration(command.reason).allows(eligible):
+        return Rejected(RejectionReason.BUDGET, "the nodes are no longer within their pools' budgets")
+    again = Evaluator(this.simulator()).judge(eligible)
+    if isinstance(again, Refused):
+        return Rejected(RejectionReason.SCHEDULING, again.detail)
+    if len(again.claims) > len(command.replacements):
+        detail = f"would now need {len(again.claims)} machines instead of {len(command.replacements)}"
+        return Rejected(RejectionReason.SCHEDULING, detail)
+    return again.command()
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One pass: what the methods share, worked out when first needed."""
+
+    scene: Scene
+    memory: Memory
+    stays: dict[str, Stay] = field(default_factory=dict)
+    _graceful: list[Candidate] | None = None
+    _rations: dict[DisruptionReason, Ration] = field(default_factory=dict)
+    _simulator: Simulator | None = None
+
+    def run(self) -> Verdict:
+        """The verdict of the pass."""
+        command = self._empty() or self._drifted() or self._underutilized()
+        gone = frozenset(command.nodes) if command is not None else frozenset()
+        return Verdict(
+            command,
+            tuple(self.stays[name] for name in sorted(self.stays) if name not in gone),
+            self._blocked(),
+            tuple(self._allowances()),
+            self.memory,
+        )
+
+    def candidates(self, reason: DisruptionReason) -> list[Candidate]:
+        """The nodes that may leave for the reason at all, by name; why the others do not is noted."""
+        if reason is DisruptionReason.DRIFTED:
+            return list(self._ask(self._drift_questions()))
+        if self._graceful is None:
+            self._graceful = list(self._ask(Question(node, self.scene) for node in self.scene.snapshot.nodes))
+        return self._graceful
+
+    def ration(self, reason: DisruptionReason) -> Ration:
+        """What each pool has left for the reason."""
+        found = self._rations.get(reason)
+        if found is None:
+            room = allowances(self.scene.snapshot, self.scene.pools.values(), reason, self.scene.now)
+            found = self._rations[reason] = Ration(room)
+        return found
+
+    def simulator(self) -> Simulator:
+        """The simulations of consolidation, which do not move pods onto young nodes."""
+        if self._simulator is None:
+            self._simulator = Simulator(self.scene)
+        return self._simulator
+
+    def _ask(self, questions: Iterable[Question]) -> Iterable[Candidate]:
+        for ask in questions:
+            if self.memory.rests(ask.node.name, self.scene.now):
+                detail = "a command that took it failed a moment ago"
+                self.stays[ask.node.name] = Stay(ask.node.name, StayCode.RESTING, detail)
+                continue
+            found = candidate(ask)
+            if isinstance(found, Candidate):
+                yield found
+            else:
+                self.stays[ask.node.name] = found
+
+    def _drift_questions(self) -> Iterable[Question]:
+        return (
+            Question(node, self.scene, is_eventual=True)
+            for node in self.scene.snapshot.nodes
+            if node.claim is not None and node.claim.has(DRIFTED)
+        )
+
+    def _empty(self) -> Command | None:
+        candidates = self.candidates(DisruptionReason.EMPTY)
+        ration = self.ration(DisruptionReason.EMPTY)
+        found, _ = empty_nodes(candidates, self.scene)
+        if not found:
+            return None
+        self._note(ration.stay(each) for each in found)
+        return delete_empty(candidates, self.simulator(), ration)
+
+    def _drifted(self) -> Command | None:
+        candidates = self.candidates(DisruptionReason.DRIFTED)
+        if not candidates:
+            return None
+        ration = self.ration(DisruptionReason.DRIFTED)
+        static = replace_drifted_static(candidates, self.scene, ration)
+        if static is not None:
+            return static
+        command, stays = replace_drifted(candidates, Simulator(self.scene, protects_young_nodes=False), ration)
+        self._note(stays)
+        return command
+
+    def _underutilized(self) -> Command | None:
+        ration = self.ration(DisruptionReason.UNDERUTILIZED)
+        eligible: list[Candidate] = []
+        for each in self.candidates(DisruptionReason.UNDERUTILIZED):
+            stay = spared(each, self.scene, CONSOLIDATION_RULES) or ration.stay(each)
+            if stay is not None:
+                self._note((stay,))
+            else:
+                eligible.append(each)
+        if not eligible:
+            return None
+        evaluator = Evaluator(self.simulator())
+        search = Search(evaluator, ration, pressure(eligible, self.scene, ration), self.scene.policy.effort)
+        proposal = search.run(eligible)
+        self._note(_explained(each, evaluator, found=proposal is not None) for each in eligible)
+        return proposal.command() if proposal is not None else None
+
+    def _note(self, stays: Iterable[Stay | None]) -> None:
+        """Remember why nodes stay; the first reason found is the one that is told."""
+        for stay in stays:
+            if stay is not None:
+                self.stays.setdefault(stay.node, stay)
+
+    def _blocked(self) -> tuple[BudgetBlocked, ...]:
+        return tuple(BudgetBlocked(each.pool_name, each.reason) for each in self._allowances() if each.is_blocking)
+
+    def _allowances(self) -> Iterable[Allowance]:
+        for reason in DisruptionReason:
+            yield from self.ration(reason).allowances.values()
+
+
+def _explained(each: Candidate, evaluator: Evaluator, *, found: bool) -> Stay:
+    """Why the candidate stays although no rule keeps it."""
+    alone = evaluator.recall((each,))
+    if isinstance(alone, Refused):
+        return Stay(each.name, alone.code, alone.detail, Told.UNCONSOLIDATABLE, alone.saving)
+    if alone is not None:
+        detail = "other nodes save more in this pass"
+        return Stay(each.name, StayCode.OTHERS_FIRST, detail, saving=alone.savings)
+    detail = "other nodes save more in this pass" if found else "no set of nodes that it is part of saves anything"
+    return Stay(each.name, StayCode.OTHERS_FIRST if found else StayCode.NOT_CHEAPER, detail)

@@ -1,0 +1,102 @@
+"""Which nodes should leave together: consolidation of one, of many into one, of many into some (spec 5.6 and beyond).
+
+The one thing to know: candidates are ordered by how much more they cost than their room is worth, and the scheduler is
+asked about sets along that order; then the best answer is improved node by node. Upstream bisects over prefixes of one
+order and buys one machine at most; here every candidate is weighed at once and any number may be bought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from nodesmith.decide.disrupt.candidates import Candidate
+from nodesmith.decide.disrupt.evaluate import Evaluator, Proposal, effort_of
+from nodesmith.decide.disrupt.pressure import Pressure
+from nodesmith.decide.disrupt.pricing import Refused
+from nodesmith.decide.disrupt.rationing import Ration
+
+
+@dataclass(slots=True)
+class Search:
+    """One search. `effort` bounds what it may spend, counted as `effort_of` counts."""
+
+    evaluator: Evaluator
+    ration: Ration
+    pressure: Pressure
+    effort: int
+    best: Proposal | None = None
+
+    def run(self, candidates: Sequence[Candidate]) -> Proposal | None:
+        """The best proposal found, or None where everything is refused."""
+        order = self.pressure.order(candidates)
+        for idea in self._ideas(order):
+            self._try(idea)
+        for each in order:
+            self._try((each,))
+        self._improve(order)
+        return self.best
+
+    def _ideas(self, order: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
+        """Sets worth asking about: all, those the relaxation removes, and prefixes of the order."""
+        full = self.ration.take(order)
+        yield full
+        yield self.ration.take(each for each in order if each.name in self.pressure.removed)
+        low, high = 1, len(full)
+        while high - low > 1:
+            middle = (low + high) // 2
+            prefix = full[:middle]
+            yield prefix
+            if isinstance(self.evaluator.judge(prefix), Proposal):
+                low = middle
+            else:
+                high = middle
+
+    def _improve(self, order: Sequence[Candidate]) -> None:
+        """Let nodes join, stay after all, or change places, for as long as that saves more."""
+        while self.best is not None and self._step(self.best, order):
+            pass
+
+    def _step(self, start: Proposal, order: Sequence[Candidate]) -> bool:
+        inside = list(start.candidates)
+        names = {each.name for each in inside}
+        outside = [each for each in order if each.name not in names]
+        return any(self._try(idea) for idea in _neighbours(inside, outside))
+
+    def _try(self, idea: Sequence[Candidate]) -> bool:
+        """Whether the idea is the best one so far; it is not asked about when there is no effort left."""
+        if not idea or not self.ration.allows(idea):
+            return False
+        if self.evaluator.recall(idea) is None and not self._can_afford(idea):
+            return False
+        found = self.evaluator.judge(idea)
+        if isinstance(found, Refused) or (self.best is not None and not _is_better(found, self.best)):
+            return False
+        self.best = found
+        return True
+
+    def _can_afford(self, idea: Sequence[Candidate]) -> bool:
+        """Whether asking is within the effort; the first question always is."""
+        spent = self.evaluator.effort
+        return not spent or spent + effort_of(idea, self.evaluator.scene) <= self.effort
+
+
+def _neighbours(inside: Sequence[Candidate], outside: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
+    """Sets that differ by one node more, one less, or one exchanged."""
+    for each in outside:
+        yield [*inside, each]
+    for each in inside:
+        yield [other for other in inside if other is not each]
+    for each in inside:
+        for new in outside:
+            yield [*(other for other in inside if other is not each), new]
+
+
+def _is_better(one: Proposal, other: Proposal) -> bool:
+    return _rank(one) < _rank(other)
+
+
+def _rank(proposal: Proposal) -> tuple[int, int, int, Iterable[str]]:
+    """What saves most; then what moves least, takes fewest nodes, and is first by name."""
+    names = tuple(each.name for each in proposal.candidates)
+    return -proposal.savings.picos, proposal.moves, len(names), names

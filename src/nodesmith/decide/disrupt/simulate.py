@@ -1,0 +1,89 @@
+"""What would happen if nodes left: the scheduler, asked about the cluster without them (spec 5.6, Simulation)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from nodesmith.decide.disrupt.candidates import Candidate, Scene
+from nodesmith.decide.schedule.problem import MinValuesPolicy, Problem, pods_to_place
+from nodesmith.decide.schedule.solve import schedule
+from nodesmith.model.pod import Pod
+from nodesmith.plan.schedule import OnClaim, OnNode, PlannedClaim, SchedulePlan
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """Where the candidates' pods would go. `stranded` are pods that would go nowhere good, with the reason."""
+
+    placements: Mapping[str, OnNode | OnClaim] = field(default_factory=dict)
+    claims: tuple[PlannedClaim, ...] = ()
+    stranded: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def complaint(self) -> str:
+        """Which pods would be stranded and why, short."""
+        (key, reason), *others = sorted(self.stranded.items())
+        more = f" (and {len(others)} more)" if others else ""
+        return f"not all pods would schedule, {key} => {reason}{more}"
+
+
+class Simulator:
+    """The scheduler with what all simulations of a pass have in common."""
+
+    def __init__(self, scene: Scene, *, protects_young_nodes: bool = True) -> None:
+        self.scene = scene
+        self.count = 0
+        self._others = pods_to_place(scene.snapshot)
+        self._from_leaving = frozenset(
+            pod.key for node in scene.snapshot.nodes if node.is_deleting for pod in node.pods
+        )
+        self._coming = frozenset(node.name for node in scene.snapshot.nodes if not node.is_initialized)
+        self._options = replace(
+            scene.policy.options,
+            protects_young_nodes=protects_young_nodes,
+            min_values=MinValuesPolicy.STRICT,
+            strict_reservations=False,
+        )
+        self._hopeless = self._stranded_anyway() if self._from_leaving else frozenset()
+
+    def without(self, candidates: Sequence[Candidate]) -> Simulation:
+        """Where the candidates' pods would go, were the candidates gone."""
+        self.count += 1
+        moved = {pod.key: pod for each in candidates for pod in each.pods}
+        pods: dict[str, Pod] = {pod.key: pod for pod in self._others} | moved
+        problem = Problem(
+            self.scene.snapshot,
+            self.scene.catalog,
+            tuple(pods[key] for key in sorted(pods)),
+            without=frozenset(each.name for each in candidates),
+            options=self._options,
+        )
+        return self._judge(schedule(problem), frozenset(moved))
+
+    def _stranded_anyway(self) -> frozenset[str]:
+        """Pods of leaving nodes that have no place even if nothing else leaves: that is no candidate's fault."""
+        plan = schedule(Problem(self.scene.snapshot, self.scene.catalog, self._others, options=self._options))
+        return frozenset(plan.unplaced)
+
+    def _judge(self, plan: SchedulePlan, moved: frozenset[str]) -> Simulation:
+        """The part of the plan that concerns the candidates' pods; what the provisioner buys anyway is its own."""
+        needed = [index for index, claim in enumerate(plan.claims) if not moved.isdisjoint(claim.pods)]
+        renumbered = {old: new for new, old in enumerate(needed)}
+        placements: dict[str, OnNode | OnClaim] = {}
+        stranded: dict[str, str] = {}
+        for key, place in plan.placements.items():
+            if key not in moved and (key not in self._from_leaving or key in self._hopeless):
+                continue
+            match place:
+                case OnNode() if place.node in self._coming and key in moved:
+                    stranded[key] = f"would schedule against uninitialized node {place.node}"
+                case OnNode() if key in moved:
+                    placements[key] = place
+                case OnClaim() if key in moved:
+                    placements[key] = OnClaim(renumbered[place.index])
+                case OnNode() | OnClaim():
+                    pass
+                case _:
+                    stranded[key] = str(place)
+        return Simulation(placements, tuple(plan.claims[index] for index in needed), stranded)

@@ -1,0 +1,68 @@
+"""What a pass says: the command to carry out, if any, and for every node that stays the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from nodesmith.decide.disrupt.budgets import Allowance
+from nodesmith.plan.command import Command
+from nodesmith.plan.stay import BudgetBlocked, Stay
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What one pass leaves to the next; losing it costs nothing but time.
+
+    `resting` are nodes whose last command failed or was not upheld, with the moment until which they are left alone: so
+    that one node's failures never starve the others. `looked_at` are nodes whose own leaving was simulated in this
+    round; when searches are short the next pass takes the others first.
+    """
+
+    resting: Mapping[str, datetime] = field(default_factory=dict)
+    looked_at: frozenset[str] = frozenset()
+
+    def rests(self, node: str, now: datetime) -> bool:
+        """Whether the node is to be left alone for now."""
+        until = self.resting.get(node)
+        return until is not None and until > now
+
+    def resting_until(self, nodes: Iterable[str], until: datetime) -> Memory:
+        """The same, with these nodes left alone until then."""
+        return replace(self, resting={**self.resting, **dict.fromkeys(nodes, until)})
+
+    def awake(self, now: datetime) -> Memory:
+        """The same without rests that are over."""
+        return replace(self, resting={name: until for name, until in self.resting.items() if until > now})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of a pass. `stays` has one entry for each node that does not leave, by name."""
+
+    command: Command | None
+    stays: tuple[Stay, ...] = ()
+    blocked: tuple[BudgetBlocked, ...] = ()
+    allowances: tuple[Allowance, ...] = ()
+    memory: Memory = field(default_factory=Memory)
+
+
+class RejectionReason(StrEnum):
+    """Why a command that was decided a moment ago no longer stands (spec 5.6, Validation)."""
+
+    BUDGET = "budget"
+    SCHEDULING = "scheduling"
+    CHURN = "churn"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A command that no longer stands."""
+
+    reason: RejectionReason
+    detail: str
+
+    def __str__(self) -> str:
+        return self.detail
