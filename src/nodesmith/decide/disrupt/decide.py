@@ -7,22 +7,24 @@ snapshot; what it returns is the command to carry out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from nodesmith.decide.disrupt.budgets import Allowance, allowances
 from nodesmith.decide.disrupt.candidates import CONSOLIDATION_RULES, Candidate, Question, Scene, candidate, spared
 from nodesmith.decide.disrupt.drift import replace_drifted, replace_drifted_static
 from nodesmith.decide.disrupt.emptiness import delete_empty, empty_nodes
-from nodesmith.decide.disrupt.evaluate import Evaluator
+from nodesmith.decide.disrupt.evaluate import Evaluator, Proposal
 from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.disrupt.pressure import pressure
 from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.rationing import Ration
-from nodesmith.decide.disrupt.search import Search
+from nodesmith.decide.disrupt.replay import apply, cluster_price
+from nodesmith.decide.disrupt.search import Search, rank
 from nodesmith.decide.disrupt.simulate import Simulator
 from nodesmith.decide.disrupt.verdict import Memory, Rejected, RejectionReason, Verdict
 from nodesmith.decide.schedule.problem import Catalog
+from nodesmith.model.money import UsdPerHour
 from nodesmith.model.nodeclaim import DRIFTED
 from nodesmith.model.nodepool import DisruptionReason
 from nodesmith.plan.command import Command, Method
@@ -177,9 +179,29 @@ class _Pass:
             return None
         evaluator = Evaluator(self.simulator())
         search = Search(evaluator, ration, pressure(eligible, self.scene, ration), self.scene.policy.effort)
-        proposal = search.run(eligible)
+        proposal = self._farsighted(search, eligible) if search.run(eligible) is not None else None
         self._note(_explained(each, evaluator, found=proposal is not None) for each in eligible)
         return proposal.command() if proposal is not None else None
+
+    def _farsighted(self, search: Search, eligible: Sequence[Candidate]) -> Proposal:
+        """The proposal that leads to the cheapest end, where budgets force several steps; else what saves most."""
+        ways = search.alternatives(max(1, self.scene.policy.foresight))
+        is_bound = len(self.ration(DisruptionReason.UNDERUTILIZED).take(eligible)) < len(eligible)
+        if len(ways) == 1 or not is_bound or len(eligible) > self.scene.policy.foresight_nodes:
+            return ways[0]
+        return min(ways, key=lambda each: (self._end_price(each.command()), rank(each)))
+
+    def _end_price(self, command: Command) -> UsdPerHour:
+        """What the cluster would cost an hour when nothing is left to do after the command."""
+        scene = self.scene
+        policy = replace(scene.policy, foresight=0, effort=scene.policy.effort // 10)
+        view = apply(command, scene.snapshot, scene.catalog)
+        for step in range(1, len(scene.snapshot.nodes) * 2):
+            following = decide(view, scene.catalog, now=scene.now, policy=policy).command
+            if following is None:
+                break
+            view = apply(following, view, scene.catalog, step=step)
+        return cluster_price(view, scene.catalog)
 
     def _note(self, stays: Iterable[Stay | None]) -> None:
         """Remember why nodes stay; the first reason found is the one that is told."""

@@ -20,6 +20,7 @@ from nodesmith.decide.disrupt.pricing import cheapest_purchase
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.schedule.machines import usable_pools
 from nodesmith.decide.schedule.problem import Catalog
+from nodesmith.decide.schedule.quiet import QuietHighs
 from nodesmith.model.labels import SPOT
 from nodesmith.model.nodepool import NodePool
 from nodesmith.model.requirements import Requirements
@@ -98,9 +99,7 @@ def _solve(program: _Program) -> tuple[Vector, Vector]:
     model.a_matrix_.start_ = np.cumsum([0, *(len(column) for column in columns)])
     model.a_matrix_.index_ = np.array([row for column in columns for row, _ in column])
     model.a_matrix_.value_ = np.array([value for column in columns for _, value in column])
-    solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]
-    solver.silent()
-    solver.setOptionValue("threads", 1)
+    solver: Any = QuietHighs()
     solver.passModel(model)
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:

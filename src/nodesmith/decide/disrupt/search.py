@@ -7,8 +7,8 @@ order and buys one machine at most; here every candidate is weighed at once and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.evaluate import Evaluator, Proposal, effort_of
@@ -26,6 +26,7 @@ class Search:
     pressure: Pressure
     effort: int
     best: Proposal | None = None
+    found: list[Proposal] = field(default_factory=list)
 
     def run(self, candidates: Sequence[Candidate]) -> Proposal | None:
         """The best proposal found, or None where everything is refused."""
@@ -70,10 +71,21 @@ class Search:
         if self.evaluator.recall(idea) is None and not self._can_afford(idea):
             return False
         found = self.evaluator.judge(idea)
-        if isinstance(found, Refused) or (self.best is not None and not _is_better(found, self.best)):
+        if isinstance(found, Refused):
+            return False
+        self.found.append(found)
+        if self.best is not None and rank(self.best) <= rank(found):
             return False
         self.best = found
         return True
+
+    def alternatives(self, count: int) -> list[Proposal]:
+        """Good proposals that differ in kind: what saves most, and what saves most buying nothing, or one machine."""
+        ranked = sorted(self.found, key=rank)
+        first = [next((each for each in ranked if len(each.claims) <= most), None) for most in (len(ranked), 0, 1)]
+        small = min(ranked, key=lambda each: (len(each.candidates), rank(each)), default=None)
+        chosen = {_names(each): each for each in (*first, small) if each is not None}
+        return list(chosen.values())[:count]
 
     def _can_afford(self, idea: Sequence[Candidate]) -> bool:
         """Whether asking is within the effort; the first question always is."""
@@ -92,11 +104,10 @@ def _neighbours(inside: Sequence[Candidate], outside: Sequence[Candidate]) -> It
             yield [*(other for other in inside if other is not each), new]
 
 
-def _is_better(one: Proposal, other: Proposal) -> bool:
-    return _rank(one) < _rank(other)
+def rank(proposal: Proposal) -> tuple[int, int, int, tuple[str, ...]]:
+    """What saves most first; then what moves least, takes fewest nodes, and is first by name."""
+    return -proposal.savings.picos, proposal.moves, len(proposal.candidates), _names(proposal)
 
 
-def _rank(proposal: Proposal) -> tuple[int, int, int, Iterable[str]]:
-    """What saves most; then what moves least, takes fewest nodes, and is first by name."""
-    names = tuple(each.name for each in proposal.candidates)
-    return -proposal.savings.picos, proposal.moves, len(names), names
+def _names(proposal: Proposal) -> tuple[str, ...]:
+    return tuple(each.name for each in proposal.candidates)
