@@ -82,7 +82,7 @@ class Relaxation:
                 yield int(column)
 
     def _starting(self) -> Numbers:
-        """For each group the kind that holds it at the least price a pod, of those without end; and all reserved ones."""
+        """For each group the kind that holds it at the least price a pod, of those without end; and reserved ones."""
         endless = (self._columns.most > 0) & (self._columns.reservation < 0)[:, None]
         with np.errstate(divide="ignore"):
             each = np.where(endless, self._columns.price[:, None] / self._columns.most, np.inf)

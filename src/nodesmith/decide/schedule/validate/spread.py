@@ -67,7 +67,7 @@ class Spread:
                 self._where[known].append(place)
         self._tables: dict[tuple[object, ...], Table] = {}
         placed = dict.fromkeys(known for place in places for known in place.new)
-        self.rules: Final = {known: self._rules(known) for known in placed if known.spreads}
+        self.rules: Final = {known: self.rules_of(known) for known in placed if known.spreads}
 
     def problems(self) -> Iterator[tuple[PodClass, int, Violation]]:
         """The classes whose pods are too uneven in the end: by how much, and what to say."""
@@ -109,7 +109,8 @@ class Spread:
             self._cluster_of.update((id(place), number) for place in cluster)
         return list(clusters.values())
 
-    def _rules(self, known: PodClass) -> tuple[Rule, ...]:
+    def rules_of(self, known: PodClass) -> tuple[Rule, ...]:
+        """The constraints of a class with their tables."""
         rules = []
         for constraint in known.spreads:
             counts_itself = constraint.selector is not None and constraint.selector.matches(known.labels)

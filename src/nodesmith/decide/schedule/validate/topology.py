@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -54,10 +54,10 @@ class _Board:
     """The places, with an option taken for each."""
 
     def __init__(self, case: Case, classes: Classes, places: Sequence[Place]) -> None:
-        self._case = case
         self._classes = classes
         self._places = places
-        self._open = self._open_domains()
+        owners = dict.fromkeys(known for place in places for known in place.new if known.spreads)
+        self._open = open_domains(case, owners)
 
     def problems(self) -> list[Violation]:
         """What is wrong with the options as they are."""
@@ -107,17 +107,17 @@ class _Board:
         uneven = sum(excess for _, excess, _ in Spread(self._classes, self._places, self._open).problems())
         return anti + lonely + uneven
 
-    def _open_domains(self) -> Open:
-        """Where a new node could take pods of the classes that spread over more than hosts."""
-        found: dict[tuple[PodClass, str], frozenset[str]] = {}
-        owners = dict.fromkeys(known for place in self._places for known in place.new if known.spreads)
-        reach = _Reach(self._case)
-        for known in owners:
-            for constraint in known.spreads:
-                key = constraint.topology_key
-                if key != HOSTNAME and (known, key) not in found:
-                    found[known, key] = reach.domains(known, key)
-        return found
+
+def open_domains(case: Case, owners: Iterable[PodClass]) -> Open:
+    """Where a new node could take pods of these classes, for what they spread over except hosts."""
+    found: dict[tuple[PodClass, str], frozenset[str]] = {}
+    reach = _Reach(case)
+    for known in owners:
+        for constraint in known.spreads:
+            key = constraint.topology_key
+            if key != HOSTNAME and (known, key) not in found:
+                found[known, key] = reach.domains(known, key)
+    return found
 
 
 class _Reach:
