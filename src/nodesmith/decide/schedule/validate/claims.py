@@ -132,8 +132,8 @@ class _Claim:
     def _fit(self) -> Iterator[Violation]:
         requests = summed(pod.spec for pod in self.pods)
         need = self.shape.market.amounts([requests])[0]
-        room = self.shape.room[self.types]
-        for number in self.types[(room < need).any(axis=1)]:
+        types = self.types[self.shape.launchable[self.types]]
+        for number in types[(self.shape.room[types] < need).any(axis=1)]:
             kind = self.shape.market.types[int(number)]
             left = dict(zip(self.shape.market.resources, self.shape.room[number].tolist(), strict=True))
             lacking = format_resources(_lacking(requests, left))
