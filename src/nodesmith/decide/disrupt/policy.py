@@ -33,6 +33,7 @@ _COUNT: Final = re.compile(r"[0-9]+")
 class Policy:
     """The operator's settings for disruption.
 
+    `n_to_m` off means upstream's way: at most one machine is bought, and machines are filled as upstream fills them.
     `calm` is how long a node that was bought to replace others is not replaced again for the same reason. `effort`
     bounds the simulations of one decision: it is counted, not timed, so that the same snapshot gives the same answer.
     `foresight` is how many proposals are followed to the end before one is taken, where budgets make it several steps;

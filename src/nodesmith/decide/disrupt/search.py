@@ -7,7 +7,7 @@ order and buys one machine at most; here every candidate is weighed at once and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nodesmith.decide.disrupt.candidates import Candidate
@@ -31,12 +31,16 @@ class Search:
     def run(self, candidates: Sequence[Candidate]) -> Proposal | None:
         """The best proposal found, or None where everything is refused."""
         order = self.pressure.order(candidates)
-        for idea in self._ideas(order):
-            self._try(idea)
+        self.consider(self._ideas(order))
         for each in order:
             self._try((each,))
         self._improve(order)
         return self.best
+
+    def consider(self, ideas: Iterable[Sequence[Candidate]]) -> None:
+        """Ask about these sets, as far as the effort goes."""
+        for idea in ideas:
+            self._try(idea)
 
     def _ideas(self, order: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
         """Sets worth asking about: all, those the relaxation removes, and prefixes of the order."""

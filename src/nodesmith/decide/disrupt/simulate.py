@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nodesmith.decide.disrupt.candidates import Candidate, Scene
-from nodesmith.decide.schedule.problem import MinValuesPolicy, Problem, pods_to_place
+from nodesmith.decide.schedule.problem import MinValuesPolicy, PricingPolicy, Problem, pods_to_place
 from nodesmith.decide.schedule.solve import schedule
 from nodesmith.model.pod import Pod
 from nodesmith.plan.schedule import OnClaim, OnNode, PlannedClaim, SchedulePlan
@@ -44,6 +44,7 @@ class Simulator:
             protects_young_nodes=protects_young_nodes,
             min_values=MinValuesPolicy.STRICT,
             strict_reservations=False,
+            pricing=scene.policy.options.pricing if scene.policy.n_to_m else PricingPolicy.KARPENTER,
         )
         self._hopeless = self._stranded_anyway() if self._from_leaving else frozenset()
 
