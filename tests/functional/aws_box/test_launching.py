@@ -19,14 +19,14 @@ def code_of(error: pytest.ExceptionInfo[ClientError]) -> str:
     return str(error.value.response["Error"]["Code"])
 
 
-def test_lowest_price_buys_the_cheapest_of_all_overrides(bench: Bench):
+def test_lowest_price_buys_the_cheapest_of_all_overrides(bench: Bench) -> None:
     bench.template(architecture="x86_64")
     answer = bench.fleet("m5.24xlarge", "c5.large", "t3.small")
     assert [entry["InstanceType"] for entry in answer["Instances"]] == ["t3.small"]
     assert answer["Errors"] == []
 
 
-def test_prioritized_goes_by_priority_and_not_by_price(bench: Bench):
+def test_prioritized_goes_by_priority_and_not_by_price(bench: Bench) -> None:
     bench.template()
     subnet = bench.base.subnet_ids[f"{REGION}a"]
     answer = bench.ec2.create_fleet(
@@ -46,7 +46,7 @@ def test_prioritized_goes_by_priority_and_not_by_price(bench: Bench):
     assert answer["Instances"][0]["InstanceType"] == "m6g.large"
 
 
-def test_spot_takes_the_pool_with_the_lowest_price(bench: Bench):
+def test_spot_takes_the_pool_with_the_lowest_price(bench: Bench) -> None:
     bench.template()
     history = bench.ec2.describe_spot_price_history(InstanceTypes=["m6g.large", "m7g.large", "c7g.large"])
     prices = {(r["InstanceType"], r["AvailabilityZone"]): float(r["SpotPrice"]) for r in history["SpotPriceHistory"]}
@@ -57,7 +57,7 @@ def test_spot_takes_the_pool_with_the_lowest_price(bench: Bench):
     assert taken["Lifecycle"] == "spot"
 
 
-def test_an_instance_is_what_template_and_request_say(bench: Bench):
+def test_an_instance_is_what_template_and_request_say(bench: Bench) -> None:
     bench.profile()
     bench.template(
         IamInstanceProfile={"Name": "node-profile"},
@@ -94,7 +94,7 @@ def test_an_instance_is_what_template_and_request_say(bench: Bench):
     ]
 
 
-def test_several_network_cards_are_kept_apart(bench: Bench):
+def test_several_network_cards_are_kept_apart(bench: Bench) -> None:
     group = bench.base.security_group_id
     nics = [
         {"DeviceIndex": 0, "NetworkCardIndex": 0, "InterfaceType": "efa", "Groups": [group]},
@@ -108,14 +108,14 @@ def test_several_network_cards_are_kept_apart(bench: Bench):
     assert len({n["PrivateIpAddress"] for n in found}) == 3
 
 
-def test_a_spot_instance_has_a_request_and_a_lifecycle(bench: Bench):
+def test_a_spot_instance_has_a_request_and_a_lifecycle(bench: Bench) -> None:
     bench.template()
     found = bench.instance(bench.launch("t4g.small", market="spot"))
     assert found["InstanceLifecycle"] == "spot"
     assert found["SpotInstanceRequestId"].startswith("sir-")
 
 
-def test_states_follow_the_clock(bench: Bench):
+def test_states_follow_the_clock(bench: Bench) -> None:
     bench.template()
     bench.control.timing(pending=timedelta(seconds=20), shutting_down=timedelta(seconds=30))
     instance_id = bench.launch("t4g.small")
@@ -135,7 +135,7 @@ def test_states_follow_the_clock(bench: Bench):
     assert code_of(gone) == "InvalidInstanceID.NotFound"
 
 
-def test_an_ended_instance_gives_everything_back(bench: Bench):
+def test_an_ended_instance_gives_everything_back(bench: Bench) -> None:
     bench.template()
     before = bench.control.inventory()
     free = bench.ec2.describe_subnets(SubnetIds=list(bench.base.subnet_ids.values()))["Subnets"]
@@ -148,7 +148,7 @@ def test_an_ended_instance_gives_everything_back(bench: Bench):
     assert [s["AvailableIpAddressCount"] for s in after] == [s["AvailableIpAddressCount"] for s in free]
 
 
-def test_a_pool_without_capacity_is_passed_over_and_reported(bench: Bench):
+def test_a_pool_without_capacity_is_passed_over_and_reported(bench: Bench) -> None:
     bench.template()
     bench.control.ice(PoolRule("spot", "t4g.small", "*"))
     answer = bench.fleet("t4g.small", "m6g.large", market="spot")
@@ -157,7 +157,7 @@ def test_a_pool_without_capacity_is_passed_over_and_reported(bench: Bench):
     assert len(answer["Errors"]) == 3
 
 
-def test_no_capacity_anywhere_is_an_answer_and_not_an_error(bench: Bench):
+def test_no_capacity_anywhere_is_an_answer_and_not_an_error(bench: Bench) -> None:
     bench.template()
     bench.control.ice(PoolRule("on-demand"))
     answer = bench.fleet("t4g.small")
@@ -167,7 +167,7 @@ def test_no_capacity_anywhere_is_an_answer_and_not_an_error(bench: Bench):
     assert bench.fleet("t4g.small")["Instances"]
 
 
-def test_a_pool_may_have_a_few_left_and_a_code_of_its_own(bench: Bench):
+def test_a_pool_may_have_a_few_left_and_a_code_of_its_own(bench: Bench) -> None:
     bench.template()
     bench.control.ice(PoolRule("on-demand", "t4g.small", "*", left=2, code="VcpuLimitExceeded"))
     first = bench.fleet("t4g.small", "m6g.large", zones="a", count=3)
@@ -193,13 +193,13 @@ def test_a_pool_may_have_a_few_left_and_a_code_of_its_own(bench: Bench):
 )
 def test_what_cannot_be_launched_is_reported_for_its_override(
     bench: Bench, types: tuple[str, ...], how: dict[str, Any], code: str
-):
+) -> None:
     bench.template()
     answer = bench.fleet(*types, **how)
     assert (answer["Instances"], codes(answer)) == ([], {code})
 
 
-def test_a_wrong_profile_and_foreign_groups_are_reported(bench: Bench):
+def test_a_wrong_profile_and_foreign_groups_are_reported(bench: Bench) -> None:
     bench.template("no-profile", IamInstanceProfile={"Name": "absent"})
     answer = bench.fleet("t4g.small", template="no-profile")
     assert "iamInstanceProfile.name is invalid" in answer["Errors"][0]["ErrorMessage"]
@@ -210,17 +210,17 @@ def test_a_wrong_profile_and_foreign_groups_are_reported(bench: Bench):
     assert "belong to different networks" in answer["Errors"][0]["ErrorMessage"]
 
 
-def test_a_full_subnet_is_reported(bench: Bench):
+def test_a_full_subnet_is_reported(bench: Bench) -> None:
     bench.template()
     vpc = bench.base.vpc_id
     small = bench.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.255.0/28", AvailabilityZone=f"{REGION}a")["Subnet"]
-    how = {"zones": "a", "override": {"SubnetId": small["SubnetId"]}}
+    how: dict[str, Any] = {"zones": "a", "override": {"SubnetId": small["SubnetId"]}}
     full = bench.fleet("t4g.small", count=11, **how)
     assert len(full["Instances"][0]["InstanceIds"]) == 11
     assert codes(bench.fleet("t4g.small", **how)) == {"InsufficientFreeAddressesInSubnet"}
 
 
-def test_the_same_token_is_the_same_fleet(bench: Bench):
+def test_the_same_token_is_the_same_fleet(bench: Bench) -> None:
     bench.template()
     first, second = (bench.fleet("t4g.small", ClientToken="claim-1") for _ in range(2))
     assert first["FleetId"] == second["FleetId"]
@@ -228,7 +228,7 @@ def test_the_same_token_is_the_same_fleet(bench: Bench):
     assert len(bench.control.inventory().of("instances")) == 1
 
 
-def test_dry_runs_launch_nothing_and_check(bench: Bench):
+def test_dry_runs_launch_nothing_and_check(bench: Bench) -> None:
     bench.template()
     for call in (
         lambda: bench.fleet("t4g.small", DryRun=True),
@@ -246,7 +246,7 @@ def test_dry_runs_launch_nothing_and_check(bench: Bench):
     assert bench.control.inventory().of("launch_templates") == ["node"]
 
 
-def test_run_instances_takes_the_template_and_what_is_said_beside_it(bench: Bench):
+def test_run_instances_takes_the_template_and_what_is_said_beside_it(bench: Bench) -> None:
     bench.profile()
     bench.template(
         IamInstanceProfile={"Name": "node-profile"},
@@ -269,7 +269,7 @@ def test_run_instances_takes_the_template_and_what_is_said_beside_it(bench: Benc
     assert {"origin", "more"} <= {tag["Key"] for tag in found["Tags"]}
 
 
-def test_the_same_seed_and_calls_give_the_same_ids(bench: Bench):
+def test_the_same_seed_and_calls_give_the_same_ids(bench: Bench) -> None:
     def story() -> list[str]:
         bench.template()
         return [bench.launch("t4g.small", ClientToken=f"claim-{n}") for n in range(3)]

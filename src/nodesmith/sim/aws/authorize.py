@@ -6,7 +6,7 @@ A key that IAM has not issued is the account's owner, who may do everything: tes
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from moto.iam.access_control import CreateAccessKeyFailure, create_access_key
@@ -16,14 +16,16 @@ from moto.sqs.models import sqs_backends
 
 from nodesmith.sim.aws import permissions, policy
 from nodesmith.sim.aws.ec2.backend import backend_of
+from nodesmith.sim.aws.journal import Authorization
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nodesmith.sim.aws.journal import Authorization
     from nodesmith.sim.aws.wire import Call
 
-PARTITION = "aws"
+PARTITION: Final = "aws"
+SPOT_SERVICE: Final = "spot.amazonaws.com"
+SPOT_ROLE: Final = "AWSServiceRoleForEC2Spot"
 
 
 class _Things:
@@ -107,6 +109,19 @@ def denial(call: Call, needs: tuple[Authorization, ...], account: str) -> str | 
                 f"{said}User: {key.arn} is not authorized to perform: {need.action} on resource: {need.resource} {why}"
             )
     return None
+
+
+def is_spot_role_refused(call: Call, account: str) -> bool:
+    """Whether the account lacks the Spot role and the caller may not make it; makes it where he may."""
+    iam: Any = iam_backends[account][PARTITION]
+    if any(role.name == SPOT_ROLE for role in iam.roles.values()):
+        return False
+    resource = f"arn:aws:iam::{account}:role/aws-service-role/{SPOT_SERVICE}/{SPOT_ROLE}"
+    need = Authorization("iam:CreateServiceLinkedRole", resource, {"iam:AWSServiceName": SPOT_SERVICE})
+    if denial(call, (need,), account) is not None:
+        return True
+    iam.create_service_linked_role(SPOT_SERVICE, "Default EC2 Spot Service Linked Role", "")
+    return False
 
 
 def _key(call: Call, account: str) -> Any | None:

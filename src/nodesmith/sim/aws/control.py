@@ -224,6 +224,11 @@ class Control:
         wanted = {"id": reservation_id, "state": state, "total": total}
         self._post("reservation", {k: v for k, v in wanted.items() if v is not None})
 
+    def zonal_shift(self, resource: str, *zone_ids: str, duration: timedelta = timedelta(hours=1)) -> None:
+        """Register a resource with ARC, shifted away from these zones."""
+        body = {"resource": resource, "zones": list(zone_ids), "duration_s": duration.total_seconds()}
+        self._post("zonal-shift", body)
+
     def seed(self, seed: int) -> None:
         """Choose another seed."""
         self._post("seed", {"seed": seed})

@@ -14,7 +14,7 @@ from nodesmith.sim.aws import events, inventory, wire
 from nodesmith.sim.aws.ec2 import launch
 from nodesmith.sim.aws.ec2.backend import backend_of
 from nodesmith.sim.aws.faults import Fault, FaultKind
-from nodesmith.sim.aws.world import ACCOUNT, Health, Pool, Shortage, StatusEvent, Timing, World
+from nodesmith.sim.aws.world import ACCOUNT, Health, Pool, Shortage, StatusEvent, Timing, World, ZonalShift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -221,6 +221,15 @@ def _reservation(world: World, body: Body) -> Body:
     return {"id": found.id}
 
 
+def _zonal_shift(world: World, body: Body) -> Body:
+    """Register a resource with ARC, with the zones that are shifted away."""
+    now = world.now()
+    world.zonal_shifts[body["resource"]] = [
+        ZonalShift(zone, now, now + timedelta(seconds=body.get("duration_s", 3600))) for zone in body.get("zones", ())
+    ]
+    return {}
+
+
 def _seed(world: World, body: Body) -> Body:
     """Choose another seed for what is random from here on."""
     world.seed = int(body["seed"])
@@ -251,4 +260,5 @@ _CONTROLS: Final[dict[str, Callable[[World, Body], Body]]] = {
     "spot-interruption": _spot_interruption,
     "ssm": _ssm,
     "timing": _timing,
+    "zonal-shift": _zonal_shift,
 }

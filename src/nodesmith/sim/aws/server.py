@@ -21,7 +21,7 @@ from moto.core.model_instances import reset_model_data
 from moto.moto_api._internal import mock_random
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from nodesmith.sim.aws import authorize, backends, controls, pricing, wire
+from nodesmith.sim.aws import authorize, backends, controls, pricing, wire, zonalshift
 from nodesmith.sim.aws.faults import Fault, FaultKind
 from nodesmith.sim.aws.journal import Authorization, Entry
 from nodesmith.sim.aws.world import ACCOUNT, World
@@ -44,6 +44,7 @@ _REASONS: Final = {
 _THROTTLE: Final = {"ec2": ("RequestLimitExceeded", 503), "iam": ("Throttling", 400), "sts": ("Throttling", 400)}
 _OTHER_THROTTLE: Final = ("ThrottlingException", 400)
 _DENIED: Final = {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "sts": "AccessDenied"}
+_SPOT_ACTIONS: Final = frozenset({"CreateFleet", "RunInstances"})
 _TOKEN_FIELDS: Final = frozenset({"ClientToken", "clientRequestToken"})
 
 
@@ -109,8 +110,11 @@ class Application:
             needed = authorize.needed(call, ACCOUNT)
             faults = world.faults.draw(call.name, token)
             answer = _refusal(call, faults)
+            world.is_spot_role_refused = False
             if answer is None and world.is_enforcing:
                 answer = _denied(call, needed)
+                if call.action in _SPOT_ACTIONS:
+                    world.is_spot_role_refused = authorize.is_spot_role_refused(call, ACCOUNT)
             if answer is None:
                 answer = self._acted(call, environ)
                 answer = _lost(call, faults) or answer
@@ -131,6 +135,8 @@ class Application:
     def _acted(self, call: wire.Call, environ: WSGIEnvironment) -> wire.Answer:
         if call.name == "pricing:GetProducts":
             return wire.json_answer(pricing.get_products(call.params, self.world.prices))
+        if call.service == zonalshift.SERVICE:
+            return zonalshift.answer(call, self.world)
         try:
             return self._from_moto(environ)
         except NotImplementedError:

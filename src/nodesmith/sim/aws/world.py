@@ -83,6 +83,15 @@ class Health:
     events: list[StatusEvent] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class ZonalShift:
+    """A zone that traffic is shifted away from; zones go by their ids here."""
+
+    zone: str
+    started_at: datetime
+    expires_at: datetime
+
+
 @dataclass
 class World:
     """The state of the box that is not AWS's own."""
@@ -94,11 +103,15 @@ class World:
     shortages: list[Shortage] = field(default_factory=list)
     health: dict[str, Health] = field(default_factory=dict)
     spot_factor: dict[Pool, float] = field(default_factory=dict)
+    zonal_shifts: dict[str, list[ZonalShift]] = field(default_factory=dict)
+    """By resource ARN; a resource that is here is registered."""
     is_enforcing: bool = False
     prices: PriceBook = field(default_factory=load_prices)
     faults: Faults = field(default_factory=Faults)
     journal: Journal = field(default_factory=Journal)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    is_spot_role_refused: bool = False
+    """Whether the caller needs the Spot service-linked role, has none, and may not make it."""
     token: str = ""
     """Names the request being answered; the same request of the same run has the same token."""
     _due: list[tuple[datetime, int, Callable[[], None]]] = field(default_factory=list)
@@ -149,6 +162,7 @@ class World:
         self.shortages.clear()
         self.health.clear()
         self.spot_factor.clear()
+        self.zonal_shifts.clear()
         self.is_enforcing = False
         self.faults = Faults()
         self.journal = Journal()

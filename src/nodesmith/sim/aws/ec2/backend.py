@@ -15,7 +15,7 @@ from nodesmith.sim.aws.ec2.instance import GONE, BoxInstance
 from nodesmith.sim.aws.ec2.reservations import PlacementGroup, Reservations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
 
@@ -66,7 +66,8 @@ class BoxEC2Backend(EC2Backend):
     def __init__(self, region_name: str, account_id: str) -> None:
         self.instances_by_id: dict[str, BoxInstance] = {}
         super().__init__(region_name, account_id)
-        self.fleet_answers: dict[str, Mapping[str, Any]] = {}
+        self.tokens: dict[str, tuple[str, Any]] = {}
+        """Client token -> (what was asked, what came of it)."""
         self.capacity_reservations = Reservations(account_id)
         self.placement_groups: dict[str, PlacementGroup] = {}
 
@@ -197,6 +198,23 @@ class BoxEC2Backend(EC2Backend):
         missing = [i for i in ids if i.startswith("i-") and i not in self.instances_by_id]
         if missing:
             raise EC2ClientError("InvalidInstanceID.NotFound", f"The instance ID '{missing[0]}' does not exist")
+
+    def remembered(self, token: str | None, params: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+        """What came of the first request with a client token; made now where there is none.
+
+        Raises:
+            EC2ClientError: the token was used for something else.
+        """
+        if not token:
+            return make()
+        asked = repr(sorted((k, v) for k, v in params.items() if k != "ClientToken"))
+        if token not in self.tokens:
+            self.tokens[token] = (asked, make())
+        before, result = self.tokens[token]
+        if before != asked:
+            message = "The same client token was used with different parameters."
+            raise EC2ClientError("IdempotentParameterMismatch", message)
+        return result
 
     def made_at(self, resource_id: str) -> datetime | None:
         """When an instance was launched, for the fault that hides what is new."""

@@ -140,6 +140,8 @@ class InstantFleet:
     def _take(self, candidate: Candidate, override: Override, left: int) -> int:
         """Launch up to `left` instances of a candidate; how many there are."""
         try:
+            if self.market == "spot":
+                require_spot_role()
             spec = self._spec(override)
             launch.check(spec, self.backend)
             count = self._grant(spec, candidate, left)
@@ -199,6 +201,20 @@ def start(spec: LaunchSpec, backend: BoxEC2Backend) -> Any:
     if reservation:
         reservation.used_by.add(instance.id)
     return instance
+
+
+def require_spot_role() -> None:
+    """Raise where the account has no Spot role and the caller may not make it.
+
+    Raises:
+        EC2ClientError: so it is.
+    """
+    if world.current().is_spot_role_refused:
+        code = "AuthFailure.ServiceLinkedRoleCreationNotPermitted"
+        message = (
+            "The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances."
+        )
+        raise EC2ClientError(code, message)
 
 
 def require_addresses(subnet: Any, count: int) -> None:

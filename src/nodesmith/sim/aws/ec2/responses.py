@@ -6,64 +6,28 @@ A missing operation is one method in snake case: parameters arrive parsed under 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.responses import EC2Response
 from moto.moto_api._internal import mock_random
 
-from nodesmith.sim.aws import wire, world
+from nodesmith.sim.aws import world
 from nodesmith.sim.aws.ec2 import catalog, filters, fleets, launch, render, status
-from nodesmith.sim.aws.ec2.instance import GONE, STATE_CODES, LaunchSpec
+from nodesmith.sim.aws.ec2.base import Members
+from nodesmith.sim.aws.ec2.instance import STATE_CODES, LaunchSpec
 from nodesmith.sim.aws.ec2.reservations import PlacementGroup, tags_of
+from nodesmith.sim.aws.ec2.tagging import TagAndImageResponses
 from nodesmith.sim.aws.ec2.templates import LaunchTemplateResponses
 from nodesmith.sim.aws.world import Pool
-
-if TYPE_CHECKING:
-    from nodesmith.sim.aws.ec2.backend import BoxEC2Backend
 
 INSTANCE_PAGE: Final = 1000
 SPOT_PAGE: Final = 1000
 PRODUCT: Final = "Linux/UNIX"
 
 
-class Members(ActionResult):
-    """An answer whose members are XML already."""
-
-    def __init__(self, action: str, members: str) -> None:
-        super().__init__(None)
-        self._action = action
-        self._members = members
-
-    def execute_result(self, context: Any) -> Any:  # noqa: ARG002 - moto's signature
-        """Status, headers and body, as moto wants them."""
-        body = wire.ec2_envelope(self._action, self._members, str(mock_random.uuid4()))
-        return 200, {"Content-Type": "text/xml;charset=UTF-8"}, body
-
-
-class BoxEC2Response(LaunchTemplateResponses, EC2Response):
+class BoxEC2Response(LaunchTemplateResponses, TagAndImageResponses):
     """One request to EC2."""
-
-    @property
-    def box_backend(self) -> BoxEC2Backend:
-        """Our backend, typed."""
-        backend: BoxEC2Backend = self.ec2_backend
-        return backend
-
-    def parse_parameters(self, request: Any) -> None:
-        """Take the parameters that the box has parsed already."""
-        self.params = dict(request.environ["nodesmith.call"].params)
-
-    def answer(self, result: dict[str, Any]) -> Members:
-        """A result as an answer."""
-        action = self._get_action()
-        return Members(action, wire.ec2_members(action, result))
-
-    @property
-    def filters(self) -> dict[str, list[str]]:
-        """The request's filters."""
-        return filters.from_params(self.params.get("Filters"))
 
     # --- launching ---
 
@@ -75,34 +39,35 @@ class BoxEC2Response(LaunchTemplateResponses, EC2Response):
         for config in self.params.get("LaunchTemplateConfigs") or ():
             backend.template_of(config["LaunchTemplateSpecification"])
         self.error_on_dryrun()
-        token = self.params.get("ClientToken")
-        kept = backend.fleet_answers.get(token) if token else None
-        if kept is None:
-            kept = fleets.InstantFleet(backend, self.params).run()
-            fleet_tags = tags_of(self.params.get("TagSpecifications"), "fleet")
-            backend.tags[kept["FleetId"]].update(fleet_tags)
-            if token:
-                backend.fleet_answers[token] = kept
-        return self.answer(dict(kept))
+        return self.answer(dict(backend.remembered(self.params.get("ClientToken"), self.params, self._instant_fleet)))
+
+    def _instant_fleet(self) -> dict[str, Any]:
+        made = fleets.InstantFleet(self.box_backend, self.params).run()
+        self.box_backend.tags[made["FleetId"]].update(tags_of(self.params.get("TagSpecifications"), "fleet"))
+        return made
 
     def run_instances(self) -> ActionResult:
         """Instances from explicit parameters over a launch template."""
         spec = self._run_spec()
         launch.check(spec, self.box_backend)
         self.error_on_dryrun()
+        made = self.box_backend.remembered(self.params.get("ClientToken"), self.params, lambda: self._run(spec))
+        shown = [render.as_dict(i, self.box_backend.tags.get(i.id, {})) for i in made]
+        reservation = made[0].reservation.id
+        return self.answer({"ReservationId": reservation, "OwnerId": self.current_account, "Instances": shown})
+
+    def _run(self, spec: LaunchSpec) -> list[Any]:
         market = "spot" if spec.capacity_type == "spot" else "on-demand"
         zone, count = spec.subnet.availability_zone, int(self.params.get("MinCount") or 1)
         if (spec.instance_type, zone) not in catalog.offered_in_zones(self.region):
             raise EC2ClientError("Unsupported", fleets.unsupported(spec.instance_type, zone))
+        if market == "spot":
+            fleets.require_spot_role()
         if not fleets.target_of(spec.data):
             fleets.grant(market, spec.instance_type, zone, count)
             world.current().consume(Pool(market, spec.instance_type, zone), count)
         fleets.require_addresses(spec.subnet, count)
-        made = [fleets.start(spec, self.box_backend) for _ in range(count)]
-        shown = [render.as_dict(i, self.box_backend.tags.get(i.id, {})) for i in made]
-        return self.answer(
-            {"ReservationId": made[0].reservation.id, "OwnerId": self.current_account, "Instances": shown}
-        )
+        return [fleets.start(spec, self.box_backend) for _ in range(count)]
 
     def _run_spec(self) -> LaunchSpec:
         backend, params = self.box_backend, self.params
@@ -141,12 +106,12 @@ class BoxEC2Response(LaunchTemplateResponses, EC2Response):
             message = "The parameter instancesSet cannot be used with the parameter maxResults"
             raise EC2ClientError("InvalidParameterCombination", message)
         found = backend.get_multi_instances_by_id(ids) if ids else list(backend.instances_by_id.values())
-        self._hide_new([i.id for i in found] if ids else [])
+        self.hide_new([i.id for i in found] if ids else [])
         wanted = self.filters
         rows = [
             i for i in found if filters.matches(wanted, backend.tags.get(i.id, {}), partial(render.filter_values, i))
         ]
-        rows = [i for i in rows if ids or not self._is_hidden(i.id)]
+        rows = [i for i in rows if ids or not self.is_hidden(i.id)]
         shown, following = catalog.page(rows, self.params.get("NextToken"), len(rows) if ids else size, INSTANCE_PAGE)
         items = "".join(
             f"<item><reservationId>{i.reservation.id}</reservationId><ownerId>{i.owner_id}</ownerId><groupSet/>"
@@ -156,23 +121,11 @@ class BoxEC2Response(LaunchTemplateResponses, EC2Response):
         token = f"<nextToken>{following}</nextToken>" if following else ""
         return Members("DescribeInstances", f"<reservationSet>{items}</reservationSet>{token}")
 
-    def _is_hidden(self, resource_id: str) -> bool:
-        made = self.box_backend.made_at(resource_id)
-        box = world.current()
-        token = f"{box.token}:{resource_id}"
-        return made is not None and box.faults.is_hidden(f"ec2:{self._get_action()}", token, made, box.now())
-
-    def _hide_new(self, ids: list[str]) -> None:
-        for resource_id in ids:
-            if self._is_hidden(resource_id):
-                message = f"The instance ID '{resource_id}' does not exist"
-                raise EC2ClientError("InvalidInstanceID.NotFound", message)
-
     def terminate_instances(self) -> ActionResult:
         """Begin to end instances."""
         self.error_on_dryrun()
         ids = list(self.params.get("InstanceIds") or ())
-        self._hide_new([i for i in ids if i in self.box_backend.instances_by_id])
+        self.hide_new([i for i in ids if i in self.box_backend.instances_by_id])
         return self._changes("TerminatingInstances", self.box_backend.terminate_instances(ids))
 
     def stop_instances(self) -> ActionResult:
@@ -321,37 +274,3 @@ class BoxEC2Response(LaunchTemplateResponses, EC2Response):
             message = f"The Placement Group '{name}' is unknown."
             raise EC2ClientError("InvalidPlacementGroup.Unknown", message)
         return self.answer({})
-
-    # --- tags and images ---
-
-    def create_tags(self) -> ActionResult:
-        """Tag what exists."""
-        self._require(list(self.params.get("Resources") or ()))
-        return super().create_tags()
-
-    def delete_tags(self) -> ActionResult:
-        """Remove tags from what exists."""
-        self._require(list(self.params.get("Resources") or ()))
-        return super().delete_tags()
-
-    def _require(self, ids: list[str]) -> None:
-        self.box_backend.require_instances(ids)
-        self._hide_new([i for i in ids if i.startswith("i-")])
-        gone = [
-            i for i in ids if i.startswith("i-") and self.box_backend.get_instance(i).state in GONE - {"shutting-down"}
-        ]
-        if gone:
-            raise EC2ClientError("InvalidInstanceID.NotFound", f"The instance ID '{gone[0]}' does not exist")
-
-    def register_image(self) -> ActionResult:
-        """An image of one's own, with what moto drops."""
-        result: ActionResult = super().register_image()
-        made: Any = result.result
-        image = self.box_backend.amis[made["ImageId"]]
-        image.architecture = self.params.get("Architecture") or "x86_64"
-        image.root_device_name = self.params.get("RootDeviceName") or image.root_device_name
-        image.virtualization_type = self.params.get("VirtualizationType") or "hvm"
-        image.root_device_type = "ebs"
-        image.creation_date = world.current().now()
-        image.add_tags(tags_of(self.params.get("TagSpecifications"), "image"))
-        return result

@@ -10,6 +10,7 @@ from moto.ec2.utils import parse_user_data
 
 from nodesmith.sim.aws import world
 from nodesmith.sim.aws.ec2 import catalog, filters, render
+from nodesmith.sim.aws.ec2.base import BoxEC2Base
 from nodesmith.sim.aws.ec2.reservations import tags_of
 
 if TYPE_CHECKING:
@@ -19,14 +20,8 @@ TEMPLATE_PAGE: Final = 200
 USER_DATA_LIMIT: Final = 16384
 
 
-class LaunchTemplateResponses:
+class LaunchTemplateResponses(BoxEC2Base):
     """The operations on launch templates; a part of `BoxEC2Response`."""
-
-    params: Any
-    ec2_backend: Any
-    current_account: str
-    answer: Any
-    error_on_dryrun: Any
 
     def create_launch_template(self) -> ActionResult:
         """A template whose own tags stay its own: moto copies them into the template's data."""
@@ -45,7 +40,7 @@ class LaunchTemplateResponses:
         description = self.params.get("VersionDescription")
         made = self.ec2_backend.create_launch_template(name, description, data, {"launch-template": tags})
         made.create_time = made.default_version().create_time = world.current().now()
-        return self._answer({"LaunchTemplate": self._shown(made)})
+        return self.answer({"LaunchTemplate": self._shown(made)})
 
     def describe_launch_templates(self) -> ActionResult:
         """Templates by name, id or filter, a page at a time."""
@@ -58,11 +53,11 @@ class LaunchTemplateResponses:
             found = [backend.get_launch_template(template_id) for template_id in ids]
         else:
             found = sorted(backend.launch_templates.values(), key=lambda t: t.id)
-        wanted = filters.from_params(self.params.get("Filters"))
+        wanted = self.filters
         rows = [t for t in found if filters.matches(wanted, backend.tags.get(t.id, {}), partial(_values, t))]
         size = self.params.get("MaxResults")
         shown, following = catalog.page(rows, self.params.get("NextToken"), size, TEMPLATE_PAGE)
-        return self._answer({"LaunchTemplates": [self._shown(t) for t in shown], "NextToken": following})
+        return self.answer({"LaunchTemplates": [self._shown(t) for t in shown], "NextToken": following})
 
     def delete_launch_template(self) -> ActionResult:
         """Remove a template; a missing one is an error with EC2's own code."""
@@ -72,11 +67,7 @@ class LaunchTemplateResponses:
         shown = self._shown(template)
         self.ec2_backend.delete_launch_template(template.name, template.id)
         self.ec2_backend.tags.pop(template.id, None)
-        return self._answer({"LaunchTemplate": shown})
-
-    def _answer(self, result: dict[str, Any]) -> ActionResult:
-        made: ActionResult = self.answer(result)
-        return made
+        return self.answer({"LaunchTemplate": shown})
 
     def _named(self, name: str) -> Any:
         template_id = self.ec2_backend.launch_template_name_to_ids.get(name)
