@@ -59,6 +59,13 @@ class WorkQueue(Generic[K]):
         loop = asyncio.get_running_loop()
         self._timers[key] = loop.call_later(max(0.0, delay.total_seconds()), self.mark, key)
 
+    def mark_within(self, key: K, delay: timedelta) -> None:
+        """The key will be looked at no later than after the delay: an earlier timer stays as it is."""
+        timer = self._timers.get(key)
+        due = asyncio.get_running_loop().time() + delay.total_seconds()
+        if timer is None or timer.when() > due:
+            self.mark_after(key, delay)
+
     def retry(self, key: K) -> timedelta:
         """The key will be looked at after its backoff, which is returned: exponential, jittered and capped."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1

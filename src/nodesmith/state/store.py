@@ -168,10 +168,11 @@ class Store:
             daemonsets=self.all(DaemonSet),
             namespaces=self._by_key(Namespace),
             budgets=self.all(PodDisruptionBudget),
-            storage=self._snapshot_of_storage(),
+            storage=self.storage(),
         )
 
-    def _snapshot_of_storage(self) -> Storage:
+    def storage(self) -> Storage:
+        """Volumes, their claims and where they are attached, now."""
         if self._storage is None:
             self._storage = Storage(
                 volumes=self._by_key(PersistentVolume),

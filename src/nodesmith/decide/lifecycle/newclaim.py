@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
+from nodesmith.decide.disrupt.policy import REPLACES_FOR
 from nodesmith.model.labels import (
     INSTANCE_TYPE,
     MIN_VALUES_RELAXED,
@@ -34,8 +35,16 @@ OUR_ANNOTATIONS: Final = "nodesmith.dev/"
 _POOL_API_VERSION: Final = "karpenter.sh/v1"
 
 
-def claim_for(planned: PlannedClaim, pool: NodePool, *, name: str, decision_id: str) -> NodeClaim:
-    """The claim of a planned purchase: the pool's template, narrowed to what was planned."""
+def claim_for(
+    planned: PlannedClaim, pool: NodePool, *, name: str, decision_id: str, replaces_for: str = ""
+) -> NodeClaim:
+    """The claim of a planned purchase: the pool's template, narrowed to what was planned.
+
+    Without instance types it is the template as it is, for the cloud to choose. `replaces_for` is the reason for which
+    it takes the place of other nodes.
+    """
+    if not planned.instance_types:
+        return claim_from_template(pool, name=name, decision_id=decision_id, replaces_for=replaces_for)
     listed = Requirement(
         INSTANCE_TYPE,
         frozenset(planned.instance_types),
@@ -45,14 +54,14 @@ def claim_for(planned: PlannedClaim, pool: NodePool, *, name: str, decision_id: 
     annotations = {
         MIN_VALUES_RELAXED: "true" if planned.is_min_values_relaxed else "false",
         PLANNED_PODS: json.dumps(planned.pods, separators=(",", ":")),
-        PURCHASED_AS: decision_id,
+        **_provenance(decision_id, replaces_for),
     }
     return _claim(pool, requirements, planned, name=name, annotations=annotations)
 
 
-def claim_from_template(pool: NodePool, *, name: str, decision_id: str) -> NodeClaim:
+def claim_from_template(pool: NodePool, *, name: str, decision_id: str, replaces_for: str = "") -> NodeClaim:
     """A claim of a static pool: the template as it is, for the cloud to choose the type."""
-    return _claim(pool, pool.requirements, None, name=name, annotations={PURCHASED_AS: decision_id})
+    return _claim(pool, pool.requirements, None, name=name, annotations=_provenance(decision_id, replaces_for))
 
 
 def planned_pods(claim: NodeClaim) -> frozenset[str]:
@@ -75,6 +84,10 @@ def any_value(requirement: Requirement) -> str | None:
         if requirement.lte is not None and number > requirement.lte:
             return None
     return str(number)
+
+
+def _provenance(decision_id: str, replaces_for: str) -> dict[str, str]:
+    return {PURCHASED_AS: decision_id, **({REPLACES_FOR: replaces_for} if replaces_for else {})}
 
 
 def _claim(

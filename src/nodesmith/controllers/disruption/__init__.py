@@ -1,0 +1,1 @@
+"""Which nodes leave, and how they do it without a pod noticing more than it must."""

@@ -1,0 +1,1 @@
+"""Nodes that leave, and nodes that are sick."""

@@ -1,0 +1,1 @@
+"""NodeClaims, from asked for to gone."""

@@ -1,0 +1,1 @@
+"""NodePools and their NodeClasses: what their status says, and the nodes of static pools."""

@@ -1,0 +1,1 @@
+"""Machines for pods that wait for one."""

@@ -1,0 +1,32 @@
+"""What can be bought now, pool by pool: one failing pool does not keep the others from being asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from nodesmith.controllers.shell import Shell, is_managed
+from nodesmith.model.instancetype import InstanceType
+from nodesmith.model.nodeclaim import READY
+from nodesmith.model.nodepool import NodePool
+from nodesmith.ports.errors import PortError
+
+
+def may_buy(pool: NodePool) -> bool:
+    """Whether pods may get machines from the pool (spec 3.2)."""
+    ready = pool.conditions.get(READY)
+    is_ready = ready is not None and ready.is_true
+    return is_managed(pool) and not pool.is_static and not pool.meta.is_deleting and is_ready
+
+
+async def catalog_of(shell: Shell, pools: Iterable[NodePool]) -> dict[str, Sequence[InstanceType]]:
+    """Instance types by pool; a pool that has none, or cannot tell, is left out."""
+    catalog: dict[str, Sequence[InstanceType]] = {}
+    for pool in pools:
+        try:
+            types = await shell.cloud.instance_types(pool)
+        except PortError as error:
+            shell.log.warning("nodepool skipped, its instance types are unknown", NodePool=pool.name, error=str(error))
+            continue
+        if types:
+            catalog[pool.name] = types
+    return catalog

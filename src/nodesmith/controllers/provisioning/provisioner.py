@@ -1,0 +1,179 @@
+"""Plans for pods that wait, and makes the NodeClaims of the plan (spec 3.1, 3.2, 3.9).
+
+A claim that is being launched has no size yet: the pods that it was bought for are left out until it has one, and a
+pool with limits buys nothing meanwhile. So a launch that hangs holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from nodesmith.controllers import tell
+from nodesmith.controllers.controller import DONE, Again, Outcome
+from nodesmith.controllers.decisions import DecisionRecord, Decisions, decision_id
+from nodesmith.controllers.provisioning.catalogs import catalog_of, may_buy
+from nodesmith.controllers.provisioning.naming import create_named
+from nodesmith.controllers.shell import Shell
+from nodesmith.decide.disrupt.protection import Guards, is_protected, prevents
+from nodesmith.decide.lifecycle.newclaim import claim_for, planned_pods
+from nodesmith.decide.schedule.problem import Catalog, Problem, pods_to_place
+from nodesmith.model.nodeclaim import NodeClaim
+from nodesmith.model.nodepool import NodePool
+from nodesmith.model.pod import Pod
+from nodesmith.plan.command import claim_to_json
+from nodesmith.plan.schedule import OnClaim, OnNode, PlannedClaim, SchedulePlan
+from nodesmith.state.snapshot import Snapshot
+
+PATIENCE: Final = timedelta(seconds=10)
+"""How long a new claim's launch is waited for before the next machines are planned without knowing its size."""
+
+LOOK_AGAIN: Final = timedelta(seconds=1)
+CREATES_AT_ONCE: Final = 10
+
+Solve = Callable[[Problem], SchedulePlan]
+
+
+class Provisioner:
+    """Buys machines for pods."""
+
+    def __init__(self, shell: Shell, solve: Solve, decisions: Decisions) -> None:
+        self._shell = shell
+        self._solve = solve
+        self._decisions = decisions
+
+    async def reconcile(self, _: str) -> Outcome:
+        """Every pod that waits has a node, a claim, or an event that says why not."""
+        now = self._shell.now()
+        if not self._shell.store.is_listed:
+            return Again(LOOK_AGAIN)
+        snapshot = self._shell.store.snapshot(now)
+        launching = [
+            each.claim for each in snapshot.nodes if each.claim and not each.provider_id and not each.is_deleting
+        ]
+        if any(now - claim.meta.created_at < PATIENCE for claim in launching):
+            return Again(LOOK_AGAIN)
+        pods = _pods_to_place(snapshot, launching, now)
+        if not pods:
+            return DONE
+        catalog = await self._catalog(snapshot, launching)
+        problem = Problem(snapshot, catalog, pods, options=self._shell.options.schedule)
+        started = self._shell.clock.monotonic()
+        plan = await self._shell.run_solver(lambda: self._solve(problem))
+        took = self._shell.clock.monotonic() - started
+        self._shell.metrics.observe("scheduler_scheduling_duration_seconds", took, controller="provisioner")
+        await self._carry_out(problem, plan)
+        return DONE
+
+    async def _catalog(self, snapshot: Snapshot, launching: Sequence[NodeClaim]) -> Catalog:
+        busy = {claim.pool_name for claim in launching}
+        pools = [pool for pool in snapshot.pools if may_buy(pool) and not (pool.limits and pool.name in busy)]
+        catalog = await catalog_of(self._shell, pools)
+        for pool in pools:
+            if pool.name not in catalog:
+                self._shell.events.publish(tell.no_compatible_instance_types(pool))
+        return catalog
+
+    async def _carry_out(self, problem: Problem, plan: SchedulePlan) -> None:
+        pods = {pod.key: pod for pod in problem.pods}
+        self._tell_unplaced(plan, pods)
+        names = await self._buy(problem, plan)
+        for key, place in plan.placements.items():
+            pod = pods.get(key)
+            if isinstance(place, OnNode):
+                self._nominate(problem.snapshot, place.node, pod)
+            elif isinstance(place, OnClaim):
+                name = names[place.index]
+                self._shell.store.nominate(name, now=self._shell.now())
+                if pod is not None:
+                    self._shell.events.publish(tell.nominated(pod, claim=name))
+
+    async def _buy(self, problem: Problem, plan: SchedulePlan) -> list[str]:
+        """The names of the claims that the plan asks for, now made."""
+        if not plan.claims:
+            return []
+        record = self._recorded(problem, plan)
+        pools = {pool.name: pool for pool in problem.snapshot.pools}
+        names = [""] * len(plan.claims)
+        gate = asyncio.Semaphore(CREATES_AT_ONCE)
+
+        async def create(index: int, planned: PlannedClaim) -> None:
+            async with gate:
+                names[index] = await self._create(planned, pools[planned.pool_name], record.id)
+
+        async with asyncio.TaskGroup() as group:
+            for index, planned in enumerate(plan.claims):
+                group.create_task(create(index, planned), name=f"create-nodeclaim-{index}")
+        return names
+
+    async def _create(self, planned: PlannedClaim, pool: NodePool, decision: str) -> str:
+        created = await create_named(
+            self._shell, pool.name, lambda name: claim_for(planned, pool, name=name, decision_id=decision)
+        )
+        self._shell.metrics.count(
+            "nodeclaims_created_total",
+            reason="provisioned",
+            nodepool=pool.name,
+            min_values_relaxed=str(planned.is_min_values_relaxed).lower(),
+        )
+        self._shell.log.info("created nodeclaim", NodeClaim=created.name, NodePool=pool.name, decision=decision)
+        return created.name
+
+    def _recorded(self, problem: Problem, plan: SchedulePlan) -> DecisionRecord:
+        count = len(plan.claims)
+        record = DecisionRecord(
+            id=decision_id(self._shell.rng.getrandbits(64)),
+            kind="provision",
+            at=problem.snapshot.taken_at,
+            summary=f"computed new nodeclaim(s) to fit pod(s): {count} for {len(plan.placements)} pod(s)",
+            plan={
+                "nodeclaims": [claim_to_json(claim) for claim in plan.claims],
+                "onNodes": {key: place.node for key, place in plan.placements.items() if isinstance(place, OnNode)},
+                "unplaced": {key: str(why) for key, why in plan.unplaced.items()},
+                "price": plan.price.dollars,
+                "strategy": plan.strategy,
+            },
+            inputs={
+                "pods": [pod.key for pod in problem.pods],
+                "nodes": [node.name for node in problem.snapshot.nodes],
+                "nodepools": {name: len(types) for name, types in problem.catalog.items()},
+            },
+        )
+        self._decisions.record(record)
+        return record
+
+    def _tell_unplaced(self, plan: SchedulePlan, pods: dict[str, Pod]) -> None:
+        unplaced = plan.unplaced
+        self._shell.metrics.set("scheduler_unschedulable_pods_count", len(unplaced), controller="provisioner")
+        for key, why in unplaced.items():
+            if key in pods:
+                self._shell.events.publish(tell.failed_scheduling(pods[key], str(why)))
+
+    def _nominate(self, snapshot: Snapshot, node_name: str, pod: Pod | None) -> None:
+        self._shell.store.nominate(node_name, now=self._shell.now())
+        state = next((each for each in snapshot.nodes if each.name == node_name), None)
+        if pod is None or state is None or not pod.is_provisionable:
+            return
+        claim = state.claim.name if state.claim is not None else ""
+        node = state.node.name if state.node is not None else ""
+        self._shell.events.publish(tell.nominated(pod, node=node, claim=claim))
+
+
+def _pods_to_place(snapshot: Snapshot, launching: Sequence[NodeClaim], now: datetime) -> tuple[Pod, ...]:
+    """The pods that need a node now: not those a machine is on its way for, nor those that cannot move yet."""
+    promised = frozenset[str]().union(*(planned_pods(claim) for claim in launching))
+    guards = Guards.of(snapshot.budgets)
+    return tuple(
+        pod
+        for pod in pods_to_place(snapshot)
+        if pod.key not in promised and (not pod.node_name or _may_move(pod, guards, now))
+    )
+
+
+def _may_move(pod: Pod, guards: Guards, now: datetime) -> bool:
+    """Whether a pod on a leaving node would go if it were asked to (spec 3.2); else it needs no other place yet."""
+    if pod.meta.is_deleting:
+        return True
+    return not is_protected(pod, now) and not any(prevents(budget, pod) for budget in guards.over(pod))
