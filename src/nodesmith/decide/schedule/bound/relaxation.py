@@ -5,7 +5,7 @@
                 for each group of pods:   sum over c of y[c,g] >= count[g]
 
 Nodes that are there are columns without a price of which there are so many. The whole problem is large and mostly idle,
-so it starts with the machine kinds that suit single groups best and with few of the rows on `most`; what turns out to
+so it starts with the machine kinds that suit single groups best and with none of the rows on `most`; what turns out to
 be missing is added. A dual solution of the part, scaled down until no kind left out is worth more than it costs, is one
 of the whole: so the answer is a bound even where the rounds run out.
 """
@@ -24,7 +24,6 @@ from nodesmith.decide.schedule.bound.program import Numbers, Program, Solution, 
 
 _ROUNDS: Final = 30
 _ADDED_A_ROUND: Final = 8
-_CAPPED_AT_ONCE: Final = 4
 _TOLERANCE: Final = 1e-6
 _NOTHING: Final = 1e-12
 
@@ -48,7 +47,7 @@ class Relaxation:
         self._scale = np.maximum(np.concatenate([columns.room, free.room]).max(axis=0, initial=1.0), 1.0)
         self._sizes = groups.requests / self._scale
         self._active = self._starting()
-        self._capped = (columns.most > 0) & (columns.most <= _CAPPED_AT_ONCE)
+        self._capped = np.zeros(columns.most.shape, np.bool_)
 
     def bound(self) -> float:
         """Dollars an hour that no plan goes below."""
