@@ -204,6 +204,11 @@ def unconsolidatable(state: StateNode, sentence: str) -> Iterable[Event]:
     return on_both("Unconsolidatable", state, node=sentence, dedupe_for=_LONG)
 
 
+def rejected(state: StateNode, sentence: str) -> Iterable[Event]:
+    """A command for the node was not upheld."""
+    return on_both("ConsolidationRejected", state, node=sentence, dedupe=(sentence,))
+
+
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(sorted(names)[:_NAMES_SHOWN])
     rest = len(names) - _NAMES_SHOWN

@@ -13,9 +13,7 @@ from nodesmith.ports.errors import PortError
 
 def may_buy(pool: NodePool) -> bool:
     """Whether pods may get machines from the pool (spec 3.2)."""
-    ready = pool.conditions.get(READY)
-    is_ready = ready is not None and ready.is_true
-    return is_managed(pool) and not pool.is_static and not pool.meta.is_deleting and is_ready
+    return may_disrupt(pool) and not pool.is_static
 
 
 async def catalog_of(shell: Shell, pools: Iterable[NodePool]) -> dict[str, Sequence[InstanceType]]:
@@ -30,3 +28,9 @@ async def catalog_of(shell: Shell, pools: Iterable[NodePool]) -> dict[str, Seque
         if types:
             catalog[pool.name] = types
     return catalog
+
+
+def may_disrupt(pool: NodePool) -> bool:
+    """Whether the pool's nodes may be looked at: as for buying, and static pools, whose nodes drift."""
+    ready = pool.conditions.get(READY)
+    return is_managed(pool) and not pool.meta.is_deleting and ready is not None and ready.is_true

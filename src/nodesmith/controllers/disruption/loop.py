@@ -1,0 +1,188 @@
+"""The disruption loop: decide, wait, decide again, hand over (spec 5.1, 5.6).
+
+No policy is here. A command that a later look does not uphold is dropped, and its nodes rest for a while, so that one
+node's bad luck never keeps the others from their turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from nodesmith.controllers import tell
+from nodesmith.controllers.controller import Again, Outcome
+from nodesmith.controllers.decisions import DecisionRecord, Decisions, decision_id
+from nodesmith.controllers.disruption.queue import CommandQueue
+from nodesmith.controllers.provisioning.catalogs import catalog_of, may_disrupt
+from nodesmith.controllers.provisioning.provisioner import PATIENCE
+from nodesmith.controllers.shell import Shell
+from nodesmith.decide.disrupt.policy import Policy
+from nodesmith.decide.disrupt.verdict import Memory, Rejected, Verdict
+from nodesmith.decide.schedule.problem import Catalog
+from nodesmith.model.nodepool import NodePool
+from nodesmith.plan.command import Command, to_json
+from nodesmith.plan.stay import Told
+from nodesmith.ports.errors import PortError
+from nodesmith.state.snapshot import Snapshot
+
+QUIET: Final = timedelta(seconds=10)
+"""When nothing was found."""
+
+UNSYNCED: Final = timedelta(seconds=1)
+AT_ONCE: Final = timedelta(milliseconds=1)
+REST: Final = timedelta(minutes=5)
+"""How long a node is left alone after a command for it was not upheld, or failed."""
+
+
+class Decide(Protocol):
+    """One pass: see `decide.disrupt.decide.decide`."""
+
+    def __call__(
+        self, snapshot: Snapshot, catalog: Catalog, *, now: datetime, policy: Policy, memory: Memory
+    ) -> Verdict:
+        """The command of this pass, if any, and why every other node stays."""
+        ...
+
+
+class Validate(Protocol):
+    """Decides the same again: see `decide.disrupt.decide.validate`."""
+
+    def __call__(
+        self, command: Command, snapshot: Snapshot, catalog: Catalog, *, now: datetime, policy: Policy
+    ) -> Command | Rejected:
+        """The command as it is to be carried out, or why it no longer stands."""
+        ...
+
+
+class DisruptionLoop:
+    """Finds one command a pass and starts it."""
+
+    def __init__(
+        self, shell: Shell, queue: CommandQueue, decisions: Decisions, decide: Decide, validate: Validate
+    ) -> None:
+        self._shell = shell
+        self._queue = queue
+        self._decisions = decisions
+        self._decide = decide
+        self._validate = validate
+        self._memory = Memory()
+        self._has_recovered = False
+
+    async def reconcile(self, _: str) -> Outcome:
+        """A command was started, or there is none."""
+        if not self._shell.store.is_listed:
+            return Again(UNSYNCED)
+        if not self._has_recovered:
+            await self._queue.recover()
+            self._has_recovered = True
+        await self._queue.clear_stale()
+        looked_at = await self._look()
+        if looked_at is None:
+            return Again(UNSYNCED)
+        snapshot, catalog, policy = looked_at
+        started = self._shell.clock.monotonic()
+        verdict = await self._shell.run_solver(
+            lambda: self._decide(snapshot, catalog, now=snapshot.taken_at, policy=policy, memory=self._memory)
+        )
+        self._memory = verdict.memory
+        self._tell(snapshot, verdict, took=self._shell.clock.monotonic() - started)
+        if verdict.command is None:
+            return Again(QUIET)
+        await self._carry_out(verdict.command)
+        return Again(AT_ONCE)
+
+    async def _look(self) -> tuple[Snapshot, Catalog, Policy] | None:
+        """The cluster now, or None while half of it is unknown: a claim that was just made has no size yet."""
+        now = self._shell.now()
+        snapshot = self._shell.store.snapshot(now)
+        launching = (each.claim for each in snapshot.nodes if each.claim and not each.provider_id)
+        if not self._shell.store.is_listed or any(now - claim.meta.created_at < PATIENCE for claim in launching):
+            return None
+        catalog = await catalog_of(self._shell, [pool for pool in snapshot.pools if may_disrupt(pool)])
+        policy = replace(self._shell.options.policy, queued=self._queue.queued_provider_ids())
+        return replace(snapshot, is_synced=True), catalog, policy
+
+    async def _carry_out(self, command: Command) -> None:
+        wait = command.method.validation_wait
+        if wait:
+            await self._shell.clock.sleep(wait)
+            upheld = await self._uphold(command)
+            if upheld is None:
+                return
+            command = upheld
+        id_ = decision_id(self._shell.rng.getrandbits(64))
+        try:
+            await self._queue.start(command, id_)
+        except PortError as error:
+            self._rest(command)
+            self._shell.log.warning("command not started", command=id_, error=f"{type(error).__name__}: {error}")
+            return
+        self._record(command, id_)
+
+    async def _uphold(self, command: Command) -> Command | None:
+        """The command as it is decided now, or None when it no longer stands."""
+        looked_at = await self._look()
+        if looked_at is None:
+            return None
+        snapshot, catalog, policy = looked_at
+        answer = await self._shell.run_solver(
+            lambda: self._validate(command, snapshot, catalog, now=snapshot.taken_at, policy=policy)
+        )
+        if isinstance(answer, Command):
+            return answer
+        self._rest(command)
+        self._shell.metrics.count(
+            "voluntary_disruption_failed_validations_total", consolidation_type=command.method.consolidation_type
+        )
+        sentence = f"Consolidation rejected: {command.describe('')}, reason: {answer.reason.value}"
+        for state in snapshot.nodes:
+            if state.name in command.nodes:
+                for event in tell.rejected(state, sentence):
+                    self._shell.events.publish(event)
+        self._shell.log.info("command not upheld", reason=answer.reason.value, detail=answer.detail)
+        return None
+
+    def _rest(self, command: Command) -> None:
+        self._memory = self._memory.resting_until(command.nodes, self._shell.now() + REST)
+
+    def _record(self, command: Command, id_: str) -> None:
+        record = DecisionRecord(
+            id=id_,
+            kind="disrupt",
+            at=self._shell.now(),
+            summary=f"disrupting node(s) via {command.describe(id_)}",
+            plan=to_json(command),
+            inputs={"note": command.note, "nodes": {each.node: list(each.pods) for each in command.candidates}},
+        )
+        self._decisions.record(record)
+
+    def _tell(self, snapshot: Snapshot, verdict: Verdict, *, took: float) -> None:
+        method = verdict.command.method if verdict.command is not None else None
+        self._shell.metrics.observe(
+            "voluntary_disruption_decision_evaluation_duration_seconds",
+            took,
+            reason=method.reason.value.lower() if method is not None else "",
+            consolidation_type=method.consolidation_type if method is not None else "",
+        )
+        nodes = {state.name: state for state in snapshot.nodes}
+        for stay in verdict.stays:
+            state = nodes.get(stay.node)
+            if state is None or stay.told is Told.NOT:
+                continue
+            told = tell.blocked if stay.told is Told.BLOCKED else tell.unconsolidatable
+            for event in told(state, stay.sentence):
+                self._shell.events.publish(event)
+        self._tell_budgets(snapshot.pools, verdict)
+
+    def _tell_budgets(self, pools: Sequence[NodePool], verdict: Verdict) -> None:
+        by_name = {pool.name: pool for pool in pools}
+        for blocked in verdict.blocked:
+            pool = by_name.get(blocked.pool_name)
+            if pool is not None:
+                self._shell.events.publish(tell.blocking_budget(pool, str(blocked), blocked.reason.value))
+        for room in verdict.allowances:
+            labels = {"nodepool": room.pool_name, "reason": room.reason.value}
+            self._shell.metrics.set("nodepools_allowed_disruptions", room.budget, **labels)
+            self._shell.metrics.set("nodepools_nodes_consuming_budgets", room.disrupting, **labels)

@@ -1,0 +1,152 @@
+"""All controllers, made from a shell, and which change of which object marks which of their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+from nodesmith.controllers.batcher import Batcher
+from nodesmith.controllers.controller import SINGLETON, Again, Controller, Outcome, Service
+from nodesmith.controllers.decisions import Decisions
+from nodesmith.controllers.disruption.loop import Decide, DisruptionLoop, Validate
+from nodesmith.controllers.disruption.queue import CommandQueue
+from nodesmith.controllers.garbage import ClaimGarbage, MachineGarbage
+from nodesmith.controllers.interruption import InterruptionService
+from nodesmith.controllers.node.eviction import Evictions
+from nodesmith.controllers.node.repair import Repair
+from nodesmith.controllers.node.termination import NodeTermination
+from nodesmith.controllers.nodeclaim.disruption import ClaimDisruption
+from nodesmith.controllers.nodeclaim.finalizer import Finalizer
+from nodesmith.controllers.nodeclaim.lifecycle import Lifecycle
+from nodesmith.controllers.nodeclaim.upkeep import Consistency, Expiration, Hydration, PodEvents, Tagging
+from nodesmith.controllers.nodepool.node_class import NodeClassStatus
+from nodesmith.controllers.nodepool.registrations import RegistrationHealth
+from nodesmith.controllers.nodepool.static import StaticPools
+from nodesmith.controllers.nodepool.status import NodePoolStatus
+from nodesmith.controllers.provisioning.provisioner import Provisioner, Solve
+from nodesmith.controllers.shell import Shell
+from nodesmith.model.pod import Pod
+from nodesmith.ports.queue import Queue
+
+RETRIGGER_EVERY: Final = timedelta(seconds=10)
+CLAIM_FIRST_RETRY: Final = timedelta(seconds=1)
+
+
+class Batching:
+    """Turns batches of pods into looks of the provisioner."""
+
+    def __init__(self, batcher: Batcher, provisioner: Controller[str]) -> None:
+        self._batcher = batcher
+        self._provisioner = provisioner
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await self._batcher.wait()
+            self._provisioner.mark(SINGLETON)
+
+
+class Fleet:
+    """The controllers, by the names that their metrics carry."""
+
+    def __init__(
+        self,
+        shell: Shell,
+        *,
+        solve: Solve,
+        decide: Decide,
+        validate: Validate,
+        decisions: Decisions,
+        queue: Queue | None,
+    ) -> None:
+        self._shell = shell
+        self.batcher = Batcher(shell.options.batch, shell.clock)
+        health = RegistrationHealth(shell.store, self._mark_pool)
+        self.evictions = Evictions(shell)
+        self.commands = CommandQueue(shell, self.batcher.trigger)
+        loop = DisruptionLoop(shell, self.commands, decisions, decide, validate)
+        each = self._controller
+        self.provisioner = each("provisioner", Provisioner(shell, solve, decisions).reconcile, workers=1)
+        self.triggers = each("provisioner.trigger", self._retrigger, workers=1)
+        self.claims = each(
+            "nodeclaim.lifecycle",
+            Lifecycle(shell, Finalizer(shell), health).reconcile,
+            workers=shell.options.workers * 10,
+            first_retry=CLAIM_FIRST_RETRY,
+        )
+        self.claim_disruption = each("nodeclaim.disruption", ClaimDisruption(shell).reconcile)
+        self.expiration = each("nodeclaim.expiration", Expiration(shell).reconcile)
+        self.consistency = each("nodeclaim.consistency", Consistency(shell).reconcile)
+        self.tagging = each("nodeclaim.tagging", Tagging(shell).reconcile)
+        self.hydration = each("nodeclaim.hydration", Hydration(shell).reconcile)
+        self.pod_events = each("nodeclaim.podevents", PodEvents(shell).reconcile)
+        self.termination = each("node.termination", NodeTermination(shell, self.evictions).reconcile)
+        self.repair = each("node.health", Repair(shell).reconcile)
+        self.pools = each("nodepool.status", NodePoolStatus(shell, health).reconcile)
+        self.static = each("static", StaticPools(shell).reconcile, workers=1)
+        self.node_classes = each("nodeclass", NodeClassStatus(shell).reconcile)
+        self.disruption = each("disruption", loop.reconcile, workers=1)
+        self.claim_garbage = each("nodeclaim.garbagecollection", ClaimGarbage(shell).reconcile, workers=1)
+        self.machine_garbage = each("instance.garbagecollection", MachineGarbage(shell).reconcile, workers=1)
+        self._batching = Batching(self.batcher, self.provisioner)
+        self._interruption = InterruptionService(shell, queue, self.batcher.trigger) if queue is not None else None
+
+    def services(self) -> dict[str, Service]:
+        """Everything that acts, by name; the singletons have been told to look."""
+        for singleton in (self.triggers, self.disruption, self.claim_garbage, self.machine_garbage):
+            singleton.mark(SINGLETON)
+        controllers: list[Controller[str]] = [
+            self.provisioner,
+            self.triggers,
+            self.claims,
+            self.claim_disruption,
+            self.expiration,
+            self.consistency,
+            self.tagging,
+            self.hydration,
+            self.pod_events,
+            self.termination,
+            self.pools,
+            self.node_classes,
+            self.disruption,
+            self.commands.controller,
+            self.claim_garbage,
+            self.machine_garbage,
+        ]
+        if self._shell.options.gates.node_repair:
+            controllers.append(self.repair)
+        if self._shell.options.gates.static_capacity:
+            controllers.append(self.static)
+        services: dict[str, Service] = {controller.name: controller for controller in controllers}
+        services["eviction-queue"] = self.evictions.controller
+        services["batching"] = self._batching
+        if self._interruption is not None:
+            services["interruption"] = self._interruption
+        return services
+
+    def _controller(
+        self,
+        name: str,
+        reconcile: Callable[[str], Awaitable[Outcome]],
+        *,
+        workers: int = 0,
+        first_retry: timedelta = timedelta(milliseconds=100),
+    ) -> Controller[str]:
+        count = workers or self._shell.options.workers
+        return Controller(
+            name, reconcile, self._shell.telemetry, self._shell.rng, workers=count, first_retry=first_retry
+        )
+
+    def _mark_pool(self, name: str) -> None:
+        self.pools.mark(name)
+
+    async def _retrigger(self, _: str) -> Outcome:
+        """Pods that still wait, or whose node is leaving, are planned for again (spec 3.1)."""
+        for pod in self._shell.store.all(Pod):
+            if pod.is_provisionable:
+                self.batcher.trigger(pod.meta.uid)
+        for state in self._shell.store.snapshot(self._shell.now()).nodes:
+            if state.is_deleting and any(pod.is_reschedulable for pod in state.pods):
+                self.batcher.trigger(state.provider_id or state.name)
+        return Again(RETRIGGER_EVERY)

@@ -1,0 +1,26 @@
+"""Everything outside, in one value: what a composition root hands to `build`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nodesmith.ports.clock import Clock
+from nodesmith.ports.cloud import Cloud
+from nodesmith.ports.cluster import Cluster
+from nodesmith.ports.events import Events
+from nodesmith.ports.log import Log
+from nodesmith.ports.metrics import Metrics
+from nodesmith.ports.queue import Queue
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """`events` is where events end up, repetitions and all; `queue` None: interruptions are not heard of."""
+
+    cluster: Cluster
+    cloud: Cloud
+    clock: Clock
+    events: Events
+    metrics: Metrics
+    log: Log
+    queue: Queue | None = None
