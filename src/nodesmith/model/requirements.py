@@ -189,6 +189,9 @@ class Requirements:
     def __iter__(self) -> Iterator[Requirement]:
         return iter(self.by_key.values())
 
+    def __hash__(self) -> int:
+        return hash(frozenset(self.by_key.values()))
+
     def __contains__(self, key: object) -> bool:
         return key in self.by_key
 

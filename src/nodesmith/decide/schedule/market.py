@@ -1,0 +1,122 @@
+"""Who competes for which machines: groups of classes that may go to the same offers, what they demand, what it is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodesmith.decide.schedule.classes import PodClass
+from nodesmith.decide.schedule.universe import Amounts, Flags
+from nodesmith.decide.schedule.world import World
+from nodesmith.decide.schedule.worth import Values, Worth, worth_of
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The offers worth looking at: for each machine shape the cheapest offer, none beaten by a cheaper larger one."""
+
+    offers: NDArray[np.int64]
+    rooms: Amounts
+    prices: Values
+
+
+class Market:
+    """The groups of a world. A group is known by the offers that its classes admit when they give up all preferences."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._shelves: dict[bytes, Shelf] = {}
+        self.group_of: list[int] = []
+        masks: dict[bytes, int] = {}
+        packed: list[Flags] = []
+        for each in world.classes:
+            last = each.stances[-1]
+            flags = world.admitted_offers((last.alternatives, last.tolerations, each.spec.host_ports))
+            bits = np.packbits(flags)
+            group = masks.setdefault(bits.tobytes(), len(masks))
+            if group == len(packed):
+                packed.append(flags)
+            self.group_of.append(group)
+        self.masks = packed
+        self.demand = np.zeros((len(packed), len(world.dimensions.names)))
+        self.hosts = np.zeros(len(packed))
+        self._count_demand()
+        self.start = self.demand.copy()
+        self._wider = self._containment()
+        self.worth = [self._worth(group) for group in range(len(packed))]
+
+    def shelf(self, flags: Flags) -> Shelf:
+        """The offers among the flagged ones that no other flagged offer makes pointless."""
+        key = np.packbits(flags).tobytes()
+        shelf = self._shelves.get(key)
+        if shelf is None:
+            shelf = self._shelves[key] = self._stock(flags)
+        return shelf
+
+    def settle(self, each: PodClass, count: int) -> None:
+        """So many pods of the class are placed: they demand no more."""
+        self.demand[self.group_of[each.index]] -= self._world.requests[each.index] * count
+
+    def company(self, group: int) -> tuple[Values, Values]:
+        """What pods that could also go wherever the group can still demand, and what a unit is worth to them."""
+        wider = self._wider[group]
+        if not len(wider):
+            return np.zeros(self.demand.shape[1]), np.zeros(self.demand.shape[1])
+        demand = self.demand[wider].sum(axis=0)
+        units = np.min([self.worth[each].units for each in wider], axis=0)
+        return demand, units
+
+    def _count_demand(self) -> None:
+        forced: dict[tuple[int, int], float] = {}
+        for each, group in zip(self._world.classes, self.group_of, strict=True):
+            self.demand[group] += self._world.requests[each.index] * each.count
+            for rule in self._world.rulebook.rules[each.index][0].hosts:
+                if rule.own:
+                    key = (group, rule.counter.index)
+                    forced[key] = forced.get(key, 0.0) + each.count / (rule.limit + 1)
+        for (group, _), hosts in forced.items():
+            self.hosts[group] = max(self.hosts[group], hosts)
+
+    def _containment(self) -> list[list[int]]:
+        bits = np.array([np.packbits(flags) for flags in self.masks])
+        wider: list[list[int]] = []
+        for group in range(len(self.masks)):
+            contains = ((bits & bits[group]) == bits[group]).all(axis=1)
+            contains[group] = False
+            wider.append(np.flatnonzero(contains).tolist())
+        return wider
+
+    def _worth(self, group: int) -> Worth:
+        shelf = self.shelf(self.masks[group])
+        if not len(shelf.offers):
+            return Worth(np.zeros(self.demand.shape[1]), 0.0, 0.0)
+        return worth_of(self.demand[group], self.hosts[group], shelf.rooms, shelf.prices)
+
+    def _stock(self, flags: Flags) -> Shelf:
+        world = self._world
+        offers = np.flatnonzero(flags)
+        offers = offers[np.argsort(world.offer_price[offers], kind="stable")]
+        template, offering = np.divmod(offers, max(len(world.universe), 1))
+        shape = template * len(world.universe.types) + world.universe.type_of[offering]
+        _, first = np.unique(shape, return_index=True)
+        offers = offers[np.sort(first)]
+        template, offering = np.divmod(offers, max(len(world.universe), 1))
+        kinds = world.universe.type_of[offering]
+        rooms = np.zeros((len(offers), len(world.dimensions.names)), dtype=np.int64)
+        for index, each in enumerate(world.templates):
+            rooms[template == index] = each.room[kinds[template == index]]
+        kept = _not_beaten(rooms)
+        return Shelf(offers[kept], rooms[kept], world.offer_price[offers[kept]])
+
+
+def _not_beaten(rooms: Amounts) -> NDArray[np.int64]:
+    """The rows (in price order) that no earlier, so no dearer, row equals or exceeds in every dimension."""
+    kept: list[int] = []
+    best = np.zeros((0, rooms.shape[1]), dtype=np.int64)
+    for position, room in enumerate(rooms):
+        if not len(best) or not (best >= room).all(axis=1).any():
+            kept.append(position)
+            best = rooms[kept]
+    return np.array(kept, dtype=np.int64)

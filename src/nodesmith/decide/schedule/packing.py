@@ -1,0 +1,217 @@
+"""A plan in the making: bins, what is free in each, and the counts of all rules between pods.
+
+A bin of a planned machine has a definite offer: type, zone, capacity type. What else a claim may turn out to be is worked
+out at the end (`claims.py`), from what its pods admit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodesmith.decide.schedule.classes import PodClass, Stance
+from nodesmith.decide.schedule.topology import Rules, Tally
+from nodesmith.decide.schedule.universe import Amounts, Flags
+from nodesmith.decide.schedule.volumes import attached_volumes
+from nodesmith.decide.schedule.world import World
+from nodesmith.model.pod import HostPort
+
+NO_OFFER = -1
+
+
+class Packing:
+    """Bins and their contents. Nodes come first, by their position in `world.nodes`; then planned machines."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.size = len(world.nodes)
+        room = max(64, 2 * self.size)
+        self.free: Amounts = np.zeros((room, len(world.dimensions.names)), dtype=np.int64)
+        self.free[: self.size] = world.nodes.free
+        self.offer: NDArray[np.int64] = np.full(room, NO_OFFER, dtype=np.int64)
+        self.contents: list[dict[tuple[int, int], int]] = [{} for _ in range(self.size)]
+        self.tally: Tally = world.rulebook.start.copy()
+        self.ports: dict[int, set[HostPort]] = {bin_: set(taken) for bin_, taken in world.nodes.ports.items()}
+        self.attached = deepcopy(world.nodes.attached)
+        self.ledger = Ledger(world)
+
+    def capacity(self, each: PodClass, stance: Stance, rules: Rules) -> NDArray[np.int64]:
+        """How many more pods of the class each bin can take at this stance, domains of other keys left out of account."""
+        request = self.world.requests[each.index]
+        used = np.flatnonzero(request)
+        count = np.where(self._admits(each, stance), (self.free[: self.size, used] // request[used]).min(axis=1), 0)
+        np.maximum(count, 0, out=count)
+        by_host = rules.host_room(self.tally, self.size)
+        if by_host is not None:
+            np.minimum(count, by_host, out=count)
+        if each.spec.host_ports:
+            np.minimum(count, 1, out=count)
+            for bin_, taken in self.ports.items():
+                if any(port.conflicts_with(other) for port in each.spec.host_ports for other in taken):
+                    count[bin_] = 0
+        if each.spec.volumes and self.attached:
+            volumes = attached_volumes(each.pods[0], self.world.problem.snapshot.storage)
+            count[: len(self.world.nodes)] *= self.world.nodes.attachable(volumes, self.attached)
+        return count
+
+    def capacity_of_bin(self, each: PodClass, rules: Rules, bin_: int) -> int:
+        """How many pods of the class a new, empty bin takes."""
+        request = self.world.requests[each.index]
+        used = np.flatnonzero(request)
+        room = int((self.free[bin_, used] // request[used]).min())
+        return min(room, rules.new_host_room(self.tally), 1 if each.spec.host_ports else room)
+
+    def _admits(self, each: PodClass, stance: Stance) -> Flags:
+        nodes = len(self.world.nodes)
+        flags = np.empty(self.size, dtype=np.bool_)
+        flags[:nodes] = self.world.node_flags(stance)
+        if each.is_mover and self.world.sheltered is not None:
+            flags[:nodes] &= ~self.world.sheltered
+        flags[nodes:] = self.world.offer_flags(each, stance)[self.offer[nodes : self.size]]
+        return flags
+
+    def add(self, each: PodClass, level: int, bin_: int, count: int) -> None:
+        """So many pods of the class are in the bin (a negative count takes them out)."""
+        if not count:
+            return
+        self.free[bin_] -= self.world.requests[each.index] * count
+        held = self.contents[bin_]
+        key = (each.index, level)
+        left = held.get(key, 0) + count
+        if left:
+            held[key] = left
+        else:
+            del held[key]
+        self._count(each, bin_, count)
+        if each.spec.host_ports:
+            taken = self.ports.setdefault(bin_, set())
+            (taken.update if count > 0 else taken.difference_update)(each.spec.host_ports)
+        if each.spec.volumes and bin_ in self.attached:
+            for volume in attached_volumes(each.pods[0], self.world.problem.snapshot.storage):
+                here = self.attached[bin_][volume.driver]
+                (here.add if count > 0 else here.discard)(volume.claim)
+
+    def _count(self, each: PodClass, bin_: int, count: int) -> None:
+        book, tally = self.world.rulebook, self.tally
+        offer = int(self.offer[bin_])
+        for counter in book.touches[each.index]:
+            if offer == NO_OFFER:
+                if not book.counts_node(counter, bin_):
+                    continue
+            elif not book.counts_offer(counter, offer):
+                continue
+            if counter.by_host:
+                tally.hosts[counter.index][bin_] += count
+                continue
+            code = self.code(counter.key, bin_)
+            if code >= 0:
+                tally.tables[counter.index][code] += count
+
+    def code(self, key: str, bin_: int) -> int:
+        """The domain of the bin; -1 without the label."""
+        offer = int(self.offer[bin_])
+        book = self.world.rulebook
+        return book.node_code(key, bin_) if offer == NO_OFFER else book.offer_code(key, offer)
+
+    def open(self, offer: int) -> int:
+        """A new bin: a machine of that offer, empty; counted against limits and reservations."""
+        if self.size == len(self.free):
+            self._grow()
+        bin_ = self.size
+        self.size += 1
+        self.offer[bin_] = offer
+        self.free[bin_] = self.room(offer)
+        self.contents.append({})
+        self.ledger.take(offer)
+        return bin_
+
+    def room(self, offer: int) -> Amounts:
+        """What a machine of the offer leaves for pods."""
+        template, offering = divmod(offer, len(self.world.universe))
+        room: Amounts = self.world.templates[template].room[self.world.universe.type_of[offering]]
+        return room
+
+    def change_offer(self, bin_: int, offer: int) -> None:
+        """The planned machine is of another offer now; its pods stay, and count in the domains they were counted in.
+
+        Only between offers of the same domain on every key that a rule of its pods looks at.
+        """
+        old = int(self.offer[bin_])
+        self.ledger.give_back(old)
+        self.ledger.take(offer)
+        self.free[bin_] += self.room(offer) - self.room(old)
+        self.offer[bin_] = offer
+
+    def used(self, bin_: int) -> Amounts:
+        """What the bin's pods request."""
+        total = np.zeros(self.free.shape[1], dtype=np.int64)
+        for (index, _), count in self.contents[bin_].items():
+            total += self.world.requests[index] * count
+        return total
+
+    def planned(self) -> range:
+        """The bins that are planned machines, empty ones included."""
+        return range(len(self.world.nodes), self.size)
+
+    def keys_that_matter(self, bin_: int) -> Sequence[str]:
+        """The labels on which a rule counts one of the bin's pods or binds it: the machine must keep their values."""
+        book = self.world.rulebook
+        keys: dict[str, None] = {}
+        for index, level in self.contents[bin_]:
+            keys.update(dict.fromkeys(counter.key for counter in book.touches[index] if not counter.by_host))
+            keys.update(dict.fromkeys(book.rules[index][level].keys))
+        return tuple(keys)
+
+    def _grow(self) -> None:
+        more = len(self.free)
+        self.free = np.concatenate([self.free, np.zeros_like(self.free)])
+        self.offer = np.concatenate([self.offer, np.full(more, NO_OFFER, dtype=np.int64)])
+        self.tally.grow(2 * more)
+
+
+class Ledger:
+    """What the NodePools' limits and the capacity reservations leave."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        by_pool = {name: dict(left) for name, left in world.limits_left.items()}
+        self._limits: list[dict[str, int]] = [by_pool.get(template.pool.name, {}) for template in world.templates]
+        self._reserved = dict(world.reservations)
+
+    def open_offers(self) -> Flags | None:
+        """By offer: those that limits and reservations still allow; None when neither says anything."""
+        world = self._world
+        if not self._reserved and not any(self._limits):
+            return None
+        parts: list[Flags] = []
+        for template, left in zip(world.templates, self._limits, strict=True):
+            flags = np.ones(len(world.universe), dtype=np.bool_)
+            for name, amount in left.items():
+                flags &= (world.capacity_of(name) <= amount)[world.universe.type_of]
+            parts.append(flags)
+        for reservation, amount in self._reserved.items():
+            if amount <= 0:
+                for flags in parts:
+                    flags[world.offerings_of_reservation[reservation]] = False
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
+
+    def take(self, offer: int) -> None:
+        """One machine of the offer is spoken for."""
+        self._book(offer, 1)
+
+    def give_back(self, offer: int) -> None:
+        """One machine of the offer is free again."""
+        self._book(offer, -1)
+
+    def _book(self, offer: int, machines: int) -> None:
+        template, offering = divmod(offer, len(self._world.universe))
+        left = self._limits[template]
+        kind = int(self._world.universe.type_of[offering])
+        for name in left:
+            left[name] -= machines * int(self._world.capacity_of(name)[kind])
+        reservation = self._world.universe.offerings[offering].reservation_id
+        if reservation:
+            self._reserved[reservation] -= machines

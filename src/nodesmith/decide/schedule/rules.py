@@ -1,0 +1,281 @@
+"""Who is counted where: classes, counters, the rules of every stance, and the counts to begin with."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nodesmith.decide.schedule.classes import PodClass, Stance
+from nodesmith.decide.schedule.grouping import Gathered
+from nodesmith.decide.schedule.topology import (
+    AffinityRule,
+    Counter,
+    Counters,
+    HostRule,
+    Rules,
+    SpreadRule,
+    Tally,
+)
+from nodesmith.decide.schedule.universe import Codes, Flags
+from nodesmith.model.pod import Pod, PodAffinityTerm, TopologySpreadConstraint
+from nodesmith.model.selector import LabelSelector
+
+if TYPE_CHECKING:
+    from nodesmith.decide.schedule.world import World
+
+
+class RuleBook:
+    """The rules between the pods of a world.
+
+    `touches` are, by class, the counters that a placed pod of it counts in. `codes` are, by key and bin or offer, the
+    domain; `domains` the values by key, in the order of their codes.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._counters = Counters()
+        self._running = _running(world)
+        self._declare()
+        self._by_label = _LabelIndex(self._counters.all)
+        self.classes, signatures = self._classes(world.grouping.raw)
+        self.domains: dict[str, list[str]] = {}
+        self._codes_of_nodes: dict[str, Codes] = {}
+        self._codes_of_offers: dict[str, Codes] = {}
+        for counter in self._counters.all:
+            if not counter.by_host and counter.key not in self.domains:
+                self._encode(counter.key)
+        self._filters: dict[int, tuple[Flags, Flags]] = {
+            counter.index: (world.filter_nodes(counter.filter), world.filter_offers(counter.filter, possible=False))
+            for counter in self._counters.all
+            if counter.filter is not None
+        }
+        self.touches: list[list[Counter]] = []
+        self.rules: list[list[Rules]] = []
+        for each, signature in zip(self.classes, signatures, strict=True):
+            self.touches.append(self._touched(each, signature))
+            self.rules.append([self._rules(each, stance, signature) for stance in each.stances])
+        self.start = self._first_tally()
+
+    @property
+    def counters(self) -> Sequence[Counter]:
+        """All counters, by index."""
+        return self._counters.all
+
+    def node_code(self, key: str, node: int) -> int:
+        """The domain of a node; -1 without the label."""
+        return int(self._codes_of_nodes[key][node])
+
+    def offer_code(self, key: str, offer: int) -> int:
+        """The domain of an offer; -1 without the label."""
+        return int(self._codes_of_offers[key][offer])
+
+    def offers_in(self, key: str, allowed: Sequence[bool]) -> Flags:
+        """By offer: those in an allowed domain of the key."""
+        table = np.array((*allowed, False), dtype=np.bool_)
+        in_domain: Flags = table[self._codes_of_offers[key]]
+        return in_domain
+
+    def counts_node(self, counter: Counter, node: int) -> bool:
+        """Whether pods on the node count."""
+        return counter.filter is None or bool(self._filters[counter.index][0][node])
+
+    def counts_offer(self, counter: Counter, offer: int) -> bool:
+        """Whether pods on a machine of the offer count."""
+        return counter.filter is None or bool(self._filters[counter.index][1][offer])
+
+    def offers_counted(self, counter: Counter) -> Flags:
+        """By offer: those on which pods count, for a counter with a filter."""
+        return self._filters[counter.index][1]
+
+    def _declare(self) -> None:
+        """Every counter that some pod to place, or some anti-affinity of a running one, calls for."""
+        for gathered in self._world.grouping.raw:
+            for stance in gathered.stances:
+                for constraint in stance.spread:
+                    self._counters.for_spread(constraint, stance, gathered.namespace)
+                for term in (*stance.affinity, *stance.anti_affinity):
+                    self._counters.for_term(term)
+            for term in gathered.spec.required_anti_affinity:
+                self._counters.for_term(term, owners=True)
+        for pods in self._running.values():
+            for term in pods[0][1].spec.required_anti_affinity:
+                self._counters.for_term(term, owners=True)
+
+    def _classes(self, raw: Iterable[Gathered]) -> tuple[list[PodClass], list[frozenset[int]]]:
+        """Gathered pods that no counter tells apart, merged; and the counters that select each class."""
+        merged: dict[object, PodClass] = {}
+        signatures: list[frozenset[int]] = []
+        for each in raw:
+            signature = self._selected_by(each.namespace, each.labels)
+            has_rules = any(stance.has_rules for stance in each.stances)
+            identity = (id(each.stances), signature, each.namespace if has_rules else "", each.is_mover)
+            found = merged.get(identity)
+            if found is None or each.spec.volumes:
+                found = merged[identity] = PodClass(
+                    len(signatures), each.spec, each.namespace, dict(each.labels), each.stances, each.is_mover
+                )
+                signatures.append(signature)
+            found.pods.extend(each.pods)
+        classes = sorted(merged.values(), key=lambda found: found.index)
+        return classes, signatures
+
+    def _selected_by(self, namespace: str, labels: Mapping[str, str]) -> frozenset[int]:
+        namespaces = self._world.problem.snapshot.namespaces
+        return frozenset(
+            counter.index
+            for counter in self._by_label.candidates(labels)
+            if counter.selects(namespace, labels, namespaces)
+        )
+
+    def _touched(self, each: PodClass, signature: frozenset[int]) -> list[Counter]:
+        counters = self._counters.all
+        touched = [counters[index] for index in sorted(signature) if not counters[index].counts_owners]
+        touched += [self._counters.for_term(term, owners=True) for term in each.spec.required_anti_affinity]
+        return touched
+
+    def _rules(self, each: PodClass, stance: Stance, signature: frozenset[int]) -> Rules:
+        rules = Rules()
+        for constraint in stance.spread:
+            self._add_spread(rules, constraint, stance, each, signature)
+        for term in stance.affinity:
+            counter = self._counters.for_term(term)
+            rule = AffinityRule(counter, bootstraps=counter.index in signature)
+            (rules.host_affinity if counter.by_host else rules.affinity).append(rule)
+        shunned = [(self._counters.for_term(term), True) for term in stance.anti_affinity]
+        shunned += [(self._counters.all[index], False) for index in sorted(signature) if self._repels(index)]
+        owned = {self._counters.for_term(term, owners=True).index for term in each.spec.required_anti_affinity}
+        for counter, is_own_term in shunned:
+            if counter.by_host:
+                own = counter.index in (signature if is_own_term else owned)
+                rules.hosts.append(HostRule(counter, 0, own))
+            else:
+                rules.shunned.append(counter)
+        found = [spread.counter.key for spread in rules.spread] + [company.counter.key for company in rules.affinity]
+        rules.keys = tuple(dict.fromkeys((*found, *(counter.key for counter in rules.shunned))))
+        return rules
+
+    def _repels(self, index: int) -> bool:
+        return self._counters.all[index].counts_owners
+
+    def _add_spread(
+        self,
+        rules: Rules,
+        constraint: TopologySpreadConstraint,
+        stance: Stance,
+        each: PodClass,
+        signature: frozenset[int],
+    ) -> None:
+        counter = self._counters.for_spread(constraint, stance, each.namespace)
+        own = 1 if counter.index in signature else 0
+        if counter.by_host:
+            rules.hosts.append(HostRule(counter, constraint.max_skew - own, bool(own)))
+            return
+        eligible = self._eligible(counter, stance)
+        rules.spread.append(SpreadRule(counter, constraint.max_skew, own, constraint.min_domains or 0, eligible))
+
+    def _eligible(self, counter: Counter, stance: Stance) -> tuple[int, ...]:
+        """The domains whose least count matters: of nodes that take part, and of nodes a pool could make (spec 3.7)."""
+        if counter.filter is None:
+            return ()
+        codes = set(self._codes_of_nodes[counter.key][self._filters[counter.index][0]].tolist())
+        possible = self._world.filter_offers(counter.filter, possible=True)
+        codes |= set(self._codes_of_offers[counter.key][possible].tolist())
+        codes.discard(-1)
+        values = self.domains[counter.key]
+        return tuple(
+            code
+            for code in sorted(codes)
+            if any(selector.get(counter.key).allows(values[code]) for selector in stance.selectors)
+        )
+
+    def _encode(self, key: str) -> None:
+        """The values of a key get codes, in order of name."""
+        world = self._world
+        of_nodes = world.nodes.values(key)
+        of_offers: list[str | None] = []
+        for template in world.templates:
+            settled = template.value(key)
+            of_offers += [settled] * len(world.universe) if settled is not None else world.universe.values(key)
+        leaving = [node.labels.get(key) for node in world.problem.snapshot.nodes if node.is_deleting]
+        values = sorted({value for value in (*of_nodes, *of_offers, *leaving) if value is not None})
+        index: dict[str | None, int] = {value: code for code, value in enumerate(values)}
+        self.domains[key] = values
+        self._codes_of_nodes[key] = np.array([index.get(value, -1) for value in of_nodes], dtype=np.int32)
+        self._codes_of_offers[key] = np.array([index.get(value, -1) for value in of_offers], dtype=np.int32)
+
+    def _first_tally(self) -> Tally:
+        """What runs now, counted; pods that are about to be placed anew are not."""
+        world = self._world
+        domains = {key: len(values) for key, values in self.domains.items()}
+        tally = Tally(self._counters.all, domains, max(64, 2 * len(world.nodes)))
+        for (namespace, _), pods in self._running.items():
+            labels = pods[0][1].meta.labels
+            touched = [self._counters.all[index] for index in self._selected_by(namespace, labels)]
+            touched = [counter for counter in touched if not counter.counts_owners]
+            for node_name, pod in pods:
+                owned = [self._counters.for_term(term, owners=True) for term in pod.spec.required_anti_affinity]
+                for counter in (*touched, *owned):
+                    self._count_running(tally, counter, node_name)
+        return tally
+
+    def _count_running(self, tally: Tally, counter: Counter, node_name: str) -> None:
+        node = self._world.nodes.index.get(node_name)
+        if node is None or not self.counts_node(counter, node):
+            return
+        if counter.by_host:
+            tally.hosts[counter.index][node] += 1
+        elif (code := self.node_code(counter.key, node)) >= 0:
+            tally.tables[counter.index][code] += 1
+
+
+class _LabelIndex:
+    """Finds the counters whose selector could match given labels without looking at all of them."""
+
+    def __init__(self, counters: Iterable[Counter]) -> None:
+        self._by_pair: dict[tuple[str, str], list[Counter]] = defaultdict(list)
+        self._others: list[Counter] = []
+        for counter in counters:
+            if counter.selector is None:
+                continue
+            pairs = _required_pairs(counter.selector)
+            if not pairs:
+                self._others.append(counter)
+            for pair in pairs:
+                self._by_pair[pair].append(counter)
+
+    def candidates(self, labels: Mapping[str, str]) -> Iterable[Counter]:
+        """The counters that may select such labels, each once."""
+        found = {counter.index: counter for pair in labels.items() for counter in self._by_pair.get(pair, ())}
+        found.update((counter.index, counter) for counter in self._others)
+        return found.values()
+
+
+def _required_pairs(selector: LabelSelector) -> list[tuple[str, str]]:
+    """One label of these values must be there; nothing when the selector asks for no value."""
+    for expression in selector.expressions:
+        if expression.operator == "In":
+            return [(expression.key, value) for value in expression.values]
+    return []
+
+
+def _running(world: World) -> dict[tuple[str, object], list[tuple[str, Pod]]]:
+    """The pods that run and stay, with their node, by namespace and labels and anti-affinity."""
+    placed_anew = {pod.key for pod in world.problem.pods}
+    found: dict[tuple[str, object], list[tuple[str, Pod]]] = defaultdict(list)
+    identities: dict[tuple[int, int, str], object] = {}
+    for node in world.problem.snapshot.nodes:
+        if node.name in world.problem.without:
+            continue
+        for pod in node.pods:
+            if not pod.is_active or pod.key in placed_anew:
+                continue
+            handle = (id(pod.meta.labels), id(pod.spec), pod.meta.namespace)
+            identity = identities.get(handle)
+            if identity is None:
+                owned: tuple[PodAffinityTerm, ...] = pod.spec.required_anti_affinity
+                identity = identities[handle] = (tuple(sorted(pod.meta.labels.items())), owned)
+            found[pod.meta.namespace, identity].append((node.name, pod))
+    return found

@@ -1,0 +1,220 @@
+"""The set-up of a problem: classes, machines and the rules between pods, as arrays. Made once, read by every strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodesmith.decide.schedule.classes import PodClass, Stance
+from nodesmith.decide.schedule.grouping import Grouping
+from nodesmith.decide.schedule.machines import (
+    Template,
+    build_templates,
+    capacity_for_limits,
+    known_to_types,
+    usable_pools,
+)
+from nodesmith.decide.schedule.nodes import Nodes
+from nodesmith.decide.schedule.problem import Problem
+from nodesmith.decide.schedule.rules import RuleBook
+from nodesmith.decide.schedule.topology import NodeFilter
+from nodesmith.decide.schedule.universe import Amounts, Dimensions, Flags, Universe, merge_catalogs
+from nodesmith.model.pod import HostPort, PodSpec
+from nodesmith.model.requirements import Requirements
+from nodesmith.model.nodepool import NodePool
+from nodesmith.model.resources import NODES, PODS
+from nodesmith.model.taints import Toleration, untolerated
+
+StaticKey = tuple[tuple[Requirements, ...], tuple[Toleration, ...], tuple[HostPort, ...]]
+
+Prices = NDArray[np.float64]
+"""Dollars an hour, by offer."""
+
+
+class World:
+    """Everything about a problem that does not change while pods are placed.
+
+    A *bin* is a place for pods: first the nodes that are there (`nodes`), then machines as they are planned. An offer is
+    a template and an offering together; its code is `template * len(universe) + offering`.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        snapshot = problem.snapshot
+        pools = [pool for pool in usable_pools(snapshot.pools) if problem.catalog.get(pool.name)]
+        types, slices = merge_catalogs([problem.catalog[pool.name] for pool in pools])
+        self.grouping = Grouping(problem, pools)
+        daemon_specs = [daemonset.template for daemonset in snapshot.daemonsets]
+        self.dimensions = _dimensions([each.spec for each in self.grouping.raw], daemon_specs)
+        self.universe = Universe(types, self.dimensions)
+        self.templates: list[Template] = build_templates(
+            pools,
+            {pool.name: part for pool, part in zip(pools, slices, strict=True)},
+            self.universe,
+            snapshot.daemonsets,
+            self.grouping.values_asked,
+        )
+        self.nodes = Nodes(snapshot, problem.without, self.dimensions)
+        self.sheltered = _sheltered(self.nodes, problem) if problem.options.protects_young_nodes else None
+        self.rulebook = RuleBook(self)
+        self.classes: list[PodClass] = self.rulebook.classes
+        self.requests: Amounts = self.dimensions.matrix([dict(each.spec.requests) for each in self.classes])
+        self.offer_price: Prices = np.tile(self.universe.price, len(self.templates))
+        self.limits_left = {pool.name: _limits_left(pool, problem) for pool in pools if pool.limits}
+        self.reservations: dict[str, int] = {}
+        self.offerings_of_reservation: dict[str, list[int]] = {}
+        for index in self.universe.reserved.tolist():
+            offering = self.universe.offerings[index]
+            self.reservations[offering.reservation_id] = offering.reservation_capacity
+            self.offerings_of_reservation.setdefault(offering.reservation_id, []).append(index)
+        self._capacities: dict[str, NDArray[np.int64]] = {}
+        self._static_nodes: dict[StaticKey, Flags] = {}
+        self._static_offers: dict[StaticKey, Flags] = {}
+        self._fits: dict[bytes, Flags] = {}
+        self._offers: dict[tuple[StaticKey, bytes], Flags] = {}
+
+    def known(self, requirements: Requirements) -> Requirements:
+        """The requirements that types and offerings have a say in."""
+        return known_to_types(requirements, self.universe)
+
+    def capacity_of(self, name: str) -> NDArray[np.int64]:
+        """How much of a limited resource one machine of each type counts for."""
+        known = self._capacities.get(name)
+        if known is None:
+            amounts = [capacity_for_limits(kind).get(name, 0) for kind in self.universe.types]
+            known = self._capacities[name] = np.array(amounts, dtype=np.int64)
+        return known
+
+    def node_flags(self, stance: Stance) -> Flags:
+        """The nodes whose labels and taints admit the stance, for good."""
+        key: StaticKey = (stance.alternatives, stance.tolerations, ())
+        flags = self._static_nodes.get(key)
+        if flags is None:
+            flags = np.zeros(len(self.nodes), dtype=np.bool_)
+            for alternative in stance.alternatives:
+                flags |= self.nodes.admitted(alternative)
+            flags &= self.nodes.tolerated(stance.tolerations)
+            self._static_nodes[key] = flags
+        return flags
+
+    def offer_flags(self, each: PodClass, stance: Stance) -> Flags:
+        """By offer: those that could hold one pod of the class alone, at this stance, and can be had now."""
+        static: StaticKey = (stance.alternatives, stance.tolerations, each.spec.host_ports)
+        request = self.requests[each.index]
+        key = (static, request.tobytes())
+        flags = self._offers.get(key)
+        if flags is None:
+            flags = self._offers[key] = self.admitted_offers(static) & self.fitting_offers(request)
+        return flags
+
+    def admitted_offers(self, static: StaticKey) -> Flags:
+        """By offer: those that can be had now and whose labels, taints and daemons' ports admit the stance."""
+        flags = self._static_offers.get(static)
+        if flags is None:
+            alternatives, tolerations, ports = static
+            parts = [
+                self._admitted(template, alternatives, tolerations, ports) & template.buyable
+                for template in self.templates
+            ]
+            flags = np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
+            self._static_offers[static] = flags
+        return flags
+
+    def fitting_offers(self, amounts: Amounts) -> Flags:
+        """By offer: those whose room holds the amounts."""
+        key = amounts.tobytes()
+        flags = self._fits.get(key)
+        if flags is None:
+            parts = [(template.room >= amounts).all(axis=1)[self.universe.type_of] for template in self.templates]
+            flags = np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
+            self._fits[key] = flags
+        return flags
+
+    def filter_offers(self, node_filter: NodeFilter, *, possible: bool) -> Flags:
+        """By offer: those that take part in a spread constraint (`possible`: also those that cannot be had now)."""
+        parts: list[Flags] = []
+        for template in self.templates:
+            flags: Flags = template.possible if possible else np.ones(len(self.universe), dtype=np.bool_)
+            if node_filter.selectors is not None:
+                flags = flags & self._selected(template, node_filter.selectors)
+            if node_filter.tolerations is not None and untolerated(template.taints, node_filter.tolerations):
+                flags = np.zeros_like(flags)
+            parts.append(np.asarray(flags))
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
+
+    def filter_nodes(self, node_filter: NodeFilter) -> Flags:
+        """The nodes that take part in a spread constraint."""
+        flags = np.ones(len(self.nodes), dtype=np.bool_)
+        if node_filter.selectors is not None:
+            selected = np.zeros(len(self.nodes), dtype=np.bool_)
+            for selector in node_filter.selectors:
+                selected |= self.nodes.admitted(selector)
+            flags &= selected
+        if node_filter.tolerations is not None:
+            flags &= self.nodes.tolerated(node_filter.tolerations)
+        for key in node_filter.keys:
+            flags &= np.array([value is not None for value in self.nodes.values(key)], dtype=np.bool_)
+        return flags
+
+    def alternative_for(self, stance: Stance, template: Template, offering: int) -> Requirements:
+        """The first alternative of the stance that the offer satisfies: what a claim of it has to state."""
+        for alternative in stance.alternatives:
+            selected = self._selected(template, (alternative,))
+            if np.asarray(selected)[offering]:
+                return alternative
+        msg = "an offer was taken that admits no alternative of the stance"
+        raise AssertionError(msg)
+
+    def _admitted(
+        self,
+        template: Template,
+        alternatives: Sequence[Requirements],
+        tolerations: tuple[Toleration, ...],
+        ports: tuple[HostPort, ...],
+    ) -> Flags:
+        if untolerated(template.taints, tolerations) is not None:
+            return np.zeros(len(self.universe), dtype=np.bool_)
+        flags: Flags = self._selected(template, alternatives)
+        for taken, offers in template.daemon_ports:
+            if any(port.conflicts_with(taken) for port in ports):
+                flags = flags & ~offers
+        return flags
+
+    def _selected(self, template: Template, alternatives: Iterable[Requirements]) -> Flags:
+        flags: Flags = np.zeros(len(self.universe), dtype=np.bool_)
+        for alternative in alternatives:
+            if template.requirements.conflict_with_new_node(alternative) is None:
+                flags |= self.universe.admitted_by_all(alternative)
+        return flags
+
+
+def _limits_left(pool: NodePool, problem: Problem) -> dict[str, int]:
+    """What the pool's limits leave beside the nodes that it has and keeps."""
+    left = dict(pool.limits)
+    for node in problem.snapshot.nodes:
+        if node.pool_name == pool.name and not node.is_deleting and node.name not in problem.without:
+            for name in left:
+                left[name] -= 1 if name == NODES else node.capacity.get(name, 0)
+    return left
+
+
+def _sheltered(nodes: Nodes, problem: Problem) -> Flags:
+    """The nodes too young to take pods that consolidation would move (spec 3.5)."""
+    after = {pool.name: pool.disruption.consolidate_after for pool in problem.snapshot.pools}
+    flags = np.zeros(len(nodes), dtype=np.bool_)
+    for position, node in enumerate(nodes.all):
+        wait = after.get(node.pool_name)
+        if wait and node.claim is not None and node.is_initialized:
+            since = node.claim.last_pod_event_at or node.initialized_at
+            flags[position] = problem.snapshot.taken_at - since < wait
+    return flags
+
+
+def _dimensions(*specs: Iterable[PodSpec]) -> Dimensions:
+    names: dict[str, None] = {PODS: None}
+    for each in specs:
+        for spec in each:
+            names.update(dict.fromkeys(name for name, amount in spec.requests if amount))
+    return Dimensions(tuple(sorted(names, key=lambda name: ({"cpu": 0, "memory": 1, PODS: 2}.get(name, 3), name))))
