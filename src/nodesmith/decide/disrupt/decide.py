@@ -12,15 +12,14 @@ from datetime import datetime
 
 from nodesmith.decide.disrupt.budgets import Allowance, allowances
 from nodesmith.decide.disrupt.candidates import CONSOLIDATION_RULES, Candidate, Question, Scene, candidate, spared
+from nodesmith.decide.disrupt.consolidate import Consolidation
 from nodesmith.decide.disrupt.drift import replace_drifted, replace_drifted_static
 from nodesmith.decide.disrupt.emptiness import delete_empty, empty_nodes
-from nodesmith.decide.disrupt.evaluate import Evaluator, Proposal
-from nodesmith.decide.disrupt.policy import Policy
-from nodesmith.decide.disrupt.pressure import pressure
+from nodesmith.decide.disrupt.evaluate import Evaluator
+from nodesmith.decide.disrupt.policy import Policy, Way
 from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.replay import apply, cluster_price
-from nodesmith.decide.disrupt.search import Search, rank
 from nodesmith.decide.disrupt.simulate import Simulator
 from nodesmith.decide.disrupt.verdict import Memory, Rejected, RejectionReason, Verdict
 from nodesmith.decide.schedule.problem import Catalog
@@ -178,23 +177,14 @@ class _Pass:
         if not eligible:
             return None
         evaluator = Evaluator(self.simulator())
-        search = Search(evaluator, ration, pressure(eligible, self.scene, ration), self.scene.policy.effort)
-        proposal = self._farsighted(search, eligible) if search.run(eligible) is not None else None
+        proposal = Consolidation(self.scene, self.simulator(), ration, self._end_price, evaluator).choose(eligible)
         self._note(_explained(each, evaluator, found=proposal is not None) for each in eligible)
         return proposal.command() if proposal is not None else None
 
-    def _farsighted(self, search: Search, eligible: Sequence[Candidate]) -> Proposal:
-        """The proposal that leads to the cheapest end, where budgets force several steps; else what saves most."""
-        ways = search.alternatives(max(1, self.scene.policy.foresight))
-        is_bound = len(self.ration(DisruptionReason.UNDERUTILIZED).take(eligible)) < len(eligible)
-        if len(ways) == 1 or not is_bound or len(eligible) > self.scene.policy.foresight_nodes:
-            return ways[0]
-        return min(ways, key=lambda each: (self._end_price(each.command()), rank(each)))
-
-    def _end_price(self, command: Command) -> UsdPerHour:
-        """What the cluster would cost an hour when nothing is left to do after the command."""
+    def _end_price(self, command: Command, way: Way) -> UsdPerHour:
+        """What the cluster would cost an hour when, after the command, nothing is left to do by this way."""
         scene = self.scene
-        policy = replace(scene.policy, foresight=0, effort=scene.policy.effort // 10)
+        policy = replace(scene.policy, way=way, effort=scene.policy.effort // 10)
         view = apply(command, scene.snapshot, scene.catalog)
         for step in range(1, len(scene.snapshot.nodes) * 2):
             following = decide(view, scene.catalog, now=scene.now, policy=policy).command

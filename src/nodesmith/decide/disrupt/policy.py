@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from typing import Final
 
 from nodesmith.decide.schedule.problem import Options
@@ -29,6 +30,14 @@ _DOLLARS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _COUNT: Final = re.compile(r"[0-9]+")
 
 
+class Way(StrEnum):
+    """How consolidation chooses: the best of several ways followed to the end, what saves most now, or as upstream."""
+
+    FARSIGHTED = "farsighted"
+    GREEDY = "greedy"
+    UPSTREAM = "upstream"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The operator's settings for disruption.
@@ -45,6 +54,7 @@ class Policy:
     spot_to_spot: bool = False
     least_spot_types: int = 15
     calm: timedelta = timedelta(hours=1)
+    way: Way = Way.FARSIGHTED
     n_to_m: bool = True
     effort: int = 20_000
     foresight: int = 4

@@ -52,7 +52,7 @@ class Search:
             middle = (low + high) // 2
             prefix = full[:middle]
             yield prefix
-            if isinstance(self.evaluator.judge(prefix), Proposal):
+            if isinstance(self.evaluator.recall(prefix), Proposal):
                 low = middle
             else:
                 high = middle
