@@ -131,6 +131,7 @@ class Transport:
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(silence_s):
                     answer = await stack.enter_async_context(self._answer(request))
+                stack.callback(_abort, answer)
                 while chunk := await _next_chunk(answer, silence_s):
                     yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -198,6 +199,12 @@ def _load(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
         context.load_cert_chain(name)
     finally:
         Path(name).unlink()
+
+
+def _abort(answer: aiohttp.ClientResponse) -> None:
+    """Drop the connection of an answer that was left in the middle: saying goodbye would wait for a silent server."""
+    if answer.connection is not None and answer.connection.transport is not None:
+        answer.connection.transport.abort()
 
 
 async def _next_chunk(answer: aiohttp.ClientResponse, silence_s: float) -> bytes:

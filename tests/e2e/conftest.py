@@ -1,0 +1,43 @@
+"""Real control planes, started once for all tests that want them."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from nodesmith.adapters.clock import RealClock
+from nodesmith.adapters.kubernetes import kubeconfig
+from nodesmith.adapters.kubernetes.transport import Transport
+from tests.e2e.controlplane import ControlPlane, running
+from tools.controlplane import build
+
+
+@pytest.fixture(scope="session")
+def programs() -> Path:
+    """The built programs."""
+    folder = build.home()
+    assert not build.missing(folder), "the control plane is not built: run `make e2e`"
+    return folder / "bin"
+
+
+@pytest.fixture(scope="session")
+def bare_plane(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """An API server whose only controllers collect garbage and empty namespaces: nobody else writes to objects."""
+    collectors = ("garbage-collector-controller", "namespace-controller")
+    folder = tmp_path_factory.mktemp("bare")
+    with running(ControlPlane(programs, folder, collectors, schedules=False, simulates_nodes=False)) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def plane(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """The whole control plane, with kwok for nodes and pods."""
+    with running(ControlPlane(programs, tmp_path_factory.mktemp("plane"))) as plane:
+        yield plane
+
+
+@pytest.fixture
+async def bare_transport(bare_plane: ControlPlane) -> AsyncIterator[Transport]:
+    """The administrator's connection to the bare control plane."""
+    async with Transport(kubeconfig.load([bare_plane.kubeconfig]), RealClock()) as transport:
+        yield transport
