@@ -27,7 +27,7 @@ class Market:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._shelves: dict[bytes, Shelf] = {}
+        self._shelves: dict[bytes, Shelf] = world.goods.shelves
         self.group_of: list[int] = []
         masks: dict[bytes, int] = {}
         packed: list[Flags] = []

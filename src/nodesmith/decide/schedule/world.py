@@ -9,18 +9,13 @@ from numpy.typing import NDArray
 
 from nodesmith.decide.schedule.classes import PodClass, Stance
 from nodesmith.decide.schedule.grouping import Grouping
-from nodesmith.decide.schedule.machines import (
-    Template,
-    build_templates,
-    capacity_for_limits,
-    known_to_types,
-    usable_pools,
-)
+from nodesmith.decide.schedule.machines import Template, capacity_for_limits, known_to_types, usable_pools
 from nodesmith.decide.schedule.nodes import Nodes
 from nodesmith.decide.schedule.problem import Problem
 from nodesmith.decide.schedule.rules import RuleBook
+from nodesmith.decide.schedule.stock import Stock
 from nodesmith.decide.schedule.topology import NodeFilter
-from nodesmith.decide.schedule.universe import Amounts, Dimensions, Flags, Universe, merge_catalogs
+from nodesmith.decide.schedule.universe import Amounts, Dimensions, Flags
 from nodesmith.model.pod import HostPort, PodSpec
 from nodesmith.model.requirements import Requirements
 from nodesmith.model.nodepool import NodePool
@@ -28,6 +23,12 @@ from nodesmith.model.resources import NODES, PODS
 from nodesmith.model.taints import Toleration, untolerated
 
 StaticKey = tuple[tuple[Requirements, ...], tuple[Toleration, ...], tuple[HostPort, ...]]
+
+
+def static_key(each: PodClass, stance: Stance) -> StaticKey:
+    """What decides which offers admit the class, whatever it requests and whoever else is there."""
+    return stance.alternatives, stance.tolerations, each.spec.host_ports
+
 
 Prices = NDArray[np.float64]
 """Dollars an hour, by offer."""
@@ -40,22 +41,16 @@ class World:
     a template and an offering together; its code is `template * len(universe) + offering`.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, stock: Stock | None = None) -> None:
         self.problem = problem
         snapshot = problem.snapshot
         pools = [pool for pool in usable_pools(snapshot.pools) if problem.catalog.get(pool.name)]
-        types, slices = merge_catalogs([problem.catalog[pool.name] for pool in pools])
         self.grouping = Grouping(problem, pools)
         daemon_specs = [daemonset.template for daemonset in snapshot.daemonsets]
         self.dimensions = _dimensions([each.spec for each in self.grouping.raw], daemon_specs)
-        self.universe = Universe(types, self.dimensions)
-        self.templates: list[Template] = build_templates(
-            pools,
-            {pool.name: part for pool, part in zip(pools, slices, strict=True)},
-            self.universe,
-            snapshot.daemonsets,
-            self.grouping.values_asked,
-        )
+        self.goods = (stock or Stock()).goods(problem, pools, self.dimensions, self.grouping.values_asked)
+        self.universe = self.goods.universe
+        self.templates: list[Template] = self.goods.templates
         self.nodes = Nodes(snapshot, problem.without, self.dimensions)
         self.sheltered = _sheltered(self.nodes, problem) if problem.options.protects_young_nodes else None
         self.rulebook = RuleBook(self)
@@ -71,9 +66,6 @@ class World:
             self.offerings_of_reservation.setdefault(offering.reservation_id, []).append(index)
         self._capacities: dict[str, NDArray[np.int64]] = {}
         self._static_nodes: dict[StaticKey, Flags] = {}
-        self._static_offers: dict[StaticKey, Flags] = {}
-        self._fits: dict[bytes, Flags] = {}
-        self._offers: dict[tuple[StaticKey, bytes], Flags] = {}
 
     def known(self, requirements: Requirements) -> Requirements:
         """The requirements that types and offerings have a say in."""
@@ -101,17 +93,17 @@ class World:
 
     def offer_flags(self, each: PodClass, stance: Stance) -> Flags:
         """By offer: those that could hold one pod of the class alone, at this stance, and can be had now."""
-        static: StaticKey = (stance.alternatives, stance.tolerations, each.spec.host_ports)
+        static = static_key(each, stance)
         request = self.requests[each.index]
         key = (static, request.tobytes())
-        flags = self._offers.get(key)
+        flags = self.goods.offers.get(key)
         if flags is None:
-            flags = self._offers[key] = self.admitted_offers(static) & self.fitting_offers(request)
+            flags = self.goods.offers[key] = self.admitted_offers(static) & self.fitting_offers(request)
         return flags
 
     def admitted_offers(self, static: StaticKey) -> Flags:
         """By offer: those that can be had now and whose labels, taints and daemons' ports admit the stance."""
-        flags = self._static_offers.get(static)
+        flags = self.goods.admitted.get(static)
         if flags is None:
             alternatives, tolerations, ports = static
             parts = [
@@ -119,17 +111,17 @@ class World:
                 for template in self.templates
             ]
             flags = np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
-            self._static_offers[static] = flags
+            self.goods.admitted[static] = flags
         return flags
 
     def fitting_offers(self, amounts: Amounts) -> Flags:
         """By offer: those whose room holds the amounts."""
         key = amounts.tobytes()
-        flags = self._fits.get(key)
+        flags = self.goods.fitting.get(key)
         if flags is None:
             parts = [(template.room >= amounts).all(axis=1)[self.universe.type_of] for template in self.templates]
             flags = np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
-            self._fits[key] = flags
+            self.goods.fitting[key] = flags
         return flags
 
     def filter_offers(self, node_filter: NodeFilter, *, possible: bool) -> Flags:
