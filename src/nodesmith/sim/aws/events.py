@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import copy
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from moto.events.models import events_backends
 from moto.moto_api._internal import mock_random
+from moto.sqs.models import sqs_backends
 
 from nodesmith.sim.aws import wire, world
 
@@ -41,14 +42,23 @@ def emit(  # noqa: PLR0917 - an event is these six
         "detail-type": detail_type,
         "source": source,
         "account": account,
-        "time": now.timestamp(),
+        "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "region": region,
         "resources": list(resources),
         "detail": dict(detail),
     }
     for rule in bus.rules.values():
-        if rule.state == "ENABLED":
-            rule.send_to_targets(copy.deepcopy(event))
+        if rule.state == "ENABLED" and rule.event_pattern.matches_event(event):
+            for target in rule.targets:
+                _deliver(account, target, event)
+
+
+def _deliver(account: str, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+    """Put the event into a queue, which is the one kind of target that the box has; moto drops the account from it."""
+    service, region, name = (target["Arn"].split(":")[index] for index in (2, 3, 5))
+    queues: Any = sqs_backends[account][region]
+    if service == "sqs" and name in queues.queues:
+        queues.send_message(name, json.dumps(event))
 
 
 def instance_arn(account: str, region: str, instance_id: str) -> str:

@@ -105,7 +105,7 @@ class Application:
             world = self.world
             world.settle()
             token = self._token(call)
-            world.token = token
+            world.token, world.action = token, call.name
             mock_random.seed(token)
             needed = authorize.needed(call, ACCOUNT)
             faults = world.faults.draw(call.name, token)

@@ -250,7 +250,9 @@ def ec2_envelope(action: str, members: str, request_id: str) -> str:
 def ec2_members(action: str, result: Mapping[str, Any]) -> str:
     """The members of an EC2 answer as XML, without the envelope."""
     out: list[str] = []
-    _write_members(output_shape("ec2", action), result, out)
+    shape = output_shape("ec2", action)
+    if shape is not None:
+        _write_members(shape, result, out)
     return "".join(out)
 
 
@@ -262,7 +264,7 @@ def ec2_item(shape: Any, value: Any) -> str:
 
 
 def output_shape(service: str, action: str) -> Any:
-    """The shape of an action's answer."""
+    """The shape of an action's answer, or None where it answers nothing."""
     description = model(service)
     if description is None:
         raise LookupError(service)

@@ -112,6 +112,8 @@ class World:
     lock: threading.RLock = field(default_factory=threading.RLock)
     is_spot_role_refused: bool = False
     """Whether the caller needs the Spot service-linked role, has none, and may not make it."""
+    action: str = ""
+    """The action being answered, `ec2:CreateFleet`."""
     token: str = ""
     """Names the request being answered; the same request of the same run has the same token."""
     _due: list[tuple[datetime, int, Callable[[], None]]] = field(default_factory=list)
@@ -142,6 +144,12 @@ class World:
             return
         index = self.shortages.index(rule)
         self.shortages[index] = Shortage(rule.pool, rule.code, rule.message, max(0, rule.left - count))
+
+    def hides(self, name: str, made_at: datetime | None) -> bool:
+        """Whether something is too new for the call being answered to see it."""
+        if made_at is None:
+            return False
+        return self.faults.is_hidden(self.action, f"{self.token}:{name}", made_at, self.now())
 
     def on_demand_price(self, region: str, instance_type: str) -> float | None:
         """USD an hour, or None where the list has no such type."""

@@ -217,9 +217,11 @@ class BoxEC2Backend(EC2Backend):
         return result
 
     def made_at(self, resource_id: str) -> datetime | None:
-        """When an instance was launched, for the fault that hides what is new."""
-        found = self.instances_by_id.get(resource_id)
-        return found.launch_time if found else None
+        """When an instance or a launch template was made, for the fault that hides what is new."""
+        instance, template = self.instances_by_id.get(resource_id), self.launch_templates.get(resource_id)
+        if instance is not None:
+            return instance.launch_time
+        return template.create_time if template is not None else None
 
 
 def _kind(resource_id: str) -> str:

@@ -54,11 +54,8 @@ class BoxEC2Base(EC2Response):
         return filters.from_params(self.params.get("Filters"))
 
     def is_hidden(self, resource_id: str) -> bool:
-        """Whether the fault for what is new hides an instance from this call."""
-        made = self.box_backend.made_at(resource_id)
-        box = world.current()
-        token = f"{box.token}:{resource_id}"
-        return made is not None and box.faults.is_hidden(f"ec2:{self._get_action()}", token, made, box.now())
+        """Whether the fault for what is new hides a resource from this call."""
+        return world.current().hides(resource_id, self.box_backend.made_at(resource_id))
 
     def hide_new(self, ids: list[str]) -> None:
         """Say that an instance does not exist where the fault for what is new has it so."""

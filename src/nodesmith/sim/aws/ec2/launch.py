@@ -57,7 +57,7 @@ def profile_of(data: Mapping[str, Any], backend: Any) -> Any | None:
         profile = filter_iam_instance_profiles(backend.account_id, backend.partition, arn, name)
     except NotFoundException:
         profile = None
-    if profile is None:
+    if profile is None or world.current().hides(profile.name, profile.create_date):
         field, value = ("name", name) if name else ("arn", arn)
         raise EC2ClientError(
             "InvalidParameterValue",

@@ -37,7 +37,8 @@ class BoxEC2Response(LaunchTemplateResponses, TagAndImageResponses):
             return super().create_fleet()
         backend = self.box_backend
         for config in self.params.get("LaunchTemplateConfigs") or ():
-            backend.template_of(config["LaunchTemplateSpecification"])
+            template, _ = backend.template_of(config["LaunchTemplateSpecification"])
+            self.require_seen(template)
         self.error_on_dryrun()
         return self.answer(dict(backend.remembered(self.params.get("ClientToken"), self.params, self._instant_fleet)))
 

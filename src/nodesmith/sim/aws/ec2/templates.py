@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TEMPLATE_PAGE: Final = 200
 USER_DATA_LIMIT: Final = 16384
+ABSENT: Final = "At least one of the launch templates specified in the request does not exist."
 
 
 class LaunchTemplateResponses(BoxEC2Base):
@@ -49,6 +50,8 @@ class LaunchTemplateResponses(BoxEC2Base):
         names, ids = self.params.get("LaunchTemplateNames"), self.params.get("LaunchTemplateIds")
         if names:
             found = [self._named(name) for name in names]
+            for template in found:
+                self.require_seen(template)
         elif ids:
             found = [backend.get_launch_template(template_id) for template_id in ids]
         else:
@@ -69,12 +72,19 @@ class LaunchTemplateResponses(BoxEC2Base):
         self.ec2_backend.tags.pop(template.id, None)
         return self.answer({"LaunchTemplate": shown})
 
+    def require_seen(self, template: Any) -> None:
+        """Raise where the fault for what is new hides the template.
+
+        Raises:
+            EC2ClientError: it does.
+        """
+        if self.is_hidden(template.id):
+            raise EC2ClientError("InvalidLaunchTemplateName.NotFoundException", ABSENT)
+
     def _named(self, name: str) -> Any:
         template_id = self.ec2_backend.launch_template_name_to_ids.get(name)
         if template_id is None:
-            code = "InvalidLaunchTemplateName.NotFoundException"
-            message = "At least one of the launch templates specified in the request does not exist."
-            raise EC2ClientError(code, message)
+            raise EC2ClientError("InvalidLaunchTemplateName.NotFoundException", ABSENT)
         return self.ec2_backend.get_launch_template(template_id)
 
     def _shown(self, template: Any) -> dict[str, Any]:
