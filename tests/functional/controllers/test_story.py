@@ -6,7 +6,7 @@ from nodesmith.sim.clock import VirtualClock, run
 from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node_pool
 
 
-def test_pods_get_machines_and_empty_machines_leave():
+def test_pods_get_machines_and_empty_machines_leave() -> None:
     async def story(clock: VirtualClock) -> None:
         world = SmallWorld(clock)
         world.apply(NODE_CLASS, node_pool())

@@ -1,0 +1,134 @@
+"""Ports that stop the process at the n-th effect: before it happens, or after it happened and before anybody hears.
+
+The call never returns; whoever owns the controllers then cancels them all, as `kill -9` would, and starts new ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from nodesmith.adapters.memory.cloud import MemoryCloud
+from nodesmith.adapters.memory.cluster import MemoryCluster
+from nodesmith.api.ec2nodeclass import EC2NodeClass, EC2NodeClassStatus
+from nodesmith.api.kind import Kind, Manifest
+from nodesmith.model.instancetype import InstanceType
+from nodesmith.model.nodeclaim import NodeClaim
+from nodesmith.model.nodepool import NodePool
+from nodesmith.ports.cloud import Machine, RepairPolicy
+from nodesmith.ports.cluster import Listing
+from nodesmith.ports.errors import PortError
+
+
+@dataclass
+class Scissors:
+    """Counts effects and cuts at the one that it was set to; `at` None never cuts."""
+
+    at: int | None = None
+    is_after: bool = False
+    count: int = 0
+    names: list[str] = field(default_factory=list)
+    cut: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @asynccontextmanager
+    async def effect(self, name: str) -> AsyncIterator[None]:
+        """The block is one effect."""
+        self.count += 1
+        self.names.append(name)
+        number = self.count
+        if number == self.at and not self.is_after:
+            await self._stop()
+        try:
+            yield
+        except PortError:
+            await self._after(number)
+            raise
+        await self._after(number)
+
+    async def _after(self, number: int) -> None:
+        if number == self.at and self.is_after:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        self.cut.set()
+        await asyncio.Event().wait()
+
+
+class CutCluster:
+    """A cluster whose writes may be cut."""
+
+    def __init__(self, inner: MemoryCluster, scissors: Scissors) -> None:
+        self._inner = inner
+        self._scissors = scissors
+
+    async def get(self, kind: Kind[Any], name: str, *, namespace: str = "") -> Any:
+        return await self._inner.get(kind, name, namespace=namespace)
+
+    async def list(self, kind: Kind[Any]) -> Listing[Any]:
+        return await self._inner.list(kind)
+
+    def watch(self, kind: Kind[Any], *, since: str) -> Any:
+        return self._inner.watch(kind, since=since)
+
+    async def create(self, kind: Kind[Any], manifest: Manifest) -> Any:
+        async with self._scissors.effect(f"create {kind.name}"):
+            return await self._inner.create(kind, manifest)
+
+    async def patch(self, kind: Kind[Any], name: str, patch: Manifest, **options: Any) -> Any:
+        async with self._scissors.effect(f"patch {kind.name} {options.get('subresource', '')} {sorted(patch)}"):
+            return await self._inner.patch(kind, name, patch, **options)
+
+    async def delete(self, kind: Kind[Any], name: str, **options: Any) -> None:
+        async with self._scissors.effect(f"delete {kind.name}"):
+            await self._inner.delete(kind, name, **options)
+
+    async def evict(self, name: str, *, namespace: str, uid: str) -> None:
+        async with self._scissors.effect("evict Pod"):
+            await self._inner.evict(name, namespace=namespace, uid=uid)
+
+
+class CutCloud:
+    """A cloud whose effects may be cut."""
+
+    def __init__(self, inner: MemoryCloud, scissors: Scissors) -> None:
+        self._inner = inner
+        self._scissors = scissors
+
+    async def create(self, claim: NodeClaim) -> Machine:
+        async with self._scissors.effect("create Machine"):
+            return await self._inner.create(claim)
+
+    async def delete(self, provider_id: str) -> None:
+        async with self._scissors.effect("delete Machine"):
+            await self._inner.delete(provider_id)
+
+    async def tag(self, provider_id: str, tags: Mapping[str, str]) -> None:
+        async with self._scissors.effect("tag Machine"):
+            await self._inner.tag(provider_id, tags)
+
+    async def get(self, provider_id: str) -> Machine:
+        return await self._inner.get(provider_id)
+
+    async def list(self) -> Sequence[Machine]:
+        return await self._inner.list()
+
+    async def instance_types(self, pool: NodePool) -> Sequence[InstanceType]:
+        return await self._inner.instance_types(pool)
+
+    async def drift_of(self, claim: NodeClaim) -> str | None:
+        return await self._inner.drift_of(claim)
+
+    async def resolve(self, node_class: EC2NodeClass) -> EC2NodeClassStatus:
+        return await self._inner.resolve(node_class)
+
+    async def release(self, node_class: EC2NodeClass) -> None:
+        await self._inner.release(node_class)
+
+    def mark_unavailable(self, *, instance_type: str, zone: str, capacity_type: str) -> None:
+        self._inner.mark_unavailable(instance_type=instance_type, zone=zone, capacity_type=capacity_type)
+
+    def repair_policies(self) -> Sequence[RepairPolicy]:
+        return self._inner.repair_policies()
