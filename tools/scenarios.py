@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -98,12 +99,20 @@ def scenarios(folders: Iterable[Path]) -> Iterator[Scenario]:
             yield Scenario(file.parent, meta["verb"], file.parent / meta["catalog"], _peer(file.parent))
 
 
-def judge(scenario: Scenario, problem: Problem, plan: SchedulePlan, *, seconds: float = 0.0) -> Verdict:
-    """How the plan compares with the other planner's answer."""
+def judge(scenario: Scenario, problem: Problem, solve: Callable[[Problem], SchedulePlan]) -> Verdict:
+    """How our answer compares with the other planner's.
+
+    Where we place more pods than it does, prices are those of the pods that it places.
+    """
+    started = time.perf_counter()
+    plan = solve(problem)
+    seconds = time.perf_counter() - started
     placed = {key for key, entry in scenario.peer.get("pods", {}).items() if not entry.get("error")}
     ours = {key for key, place in plan.placements.items() if not isinstance(place, Unplaced)}
-    left_out = tuple(sorted(placed - ours))
-    return Verdict(validate(problem, plan), left_out, plan.price.dollars, scenario.peer_price, seconds)
+    price = plan.price.dollars
+    if ours > placed and price > scenario.peer_price:
+        price = solve(replace(problem, pods=tuple(pod for pod in problem.pods if pod.key in placed))).price.dollars
+    return Verdict(validate(problem, plan), tuple(sorted(placed - ours)), price, scenario.peer_price, seconds)
 
 
 def _peer(folder: Path) -> dict[str, Any]:

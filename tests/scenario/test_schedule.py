@@ -20,14 +20,14 @@ PLACING: Final = [each for each in scenarios([DATA]) if each.verb == "schedule"]
 @pytest.mark.parametrize("scenario", PLACING, ids=lambda scenario: scenario.name)
 def test_our_answer_agrees(scenario: Scenario) -> None:
     problem = scenario.problem()
-    assert judge(scenario, problem, schedule(problem)).shortcomings == []
+    assert judge(scenario, problem, schedule).shortcomings == []
 
 
 @pytest.mark.parametrize("scenario", PLACING[::6], ids=lambda scenario: scenario.name)
 def test_the_plain_greedy_is_valid_and_leaves_nobody_out(scenario: Scenario) -> None:
     problem = scenario.problem()
     plain = replace(problem, options=Options(pricing=PricingPolicy.KARPENTER))
-    verdict = judge(scenario, plain, schedule(plain))
+    verdict = judge(scenario, plain, schedule)
     assert not verdict.violations
     assert not verdict.left_out
 
