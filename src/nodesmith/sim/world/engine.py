@@ -1,0 +1,120 @@
+"""Makes the world's parts move: they hear of changes, look at keys, and set timers, all in one thread and one order.
+
+Each part acts on the API server in memory directly, so that one instant's consequences are done before time goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final
+
+from nodesmith.adapters.memory.history import Occurrence
+from nodesmith.adapters.memory.objects import same
+from nodesmith.adapters.memory.server import ApiServer
+from nodesmith.api.kind import Kind
+from nodesmith.ports.clock import Clock
+
+Action = Callable[[], None]
+Listener = Callable[[Occurrence], None]
+Mark = Callable[[str], None]
+
+_MOST_STEPS: Final = 1_000_000
+"""Looks at keys in one instant; more are two parts that undo each other's work."""
+
+
+class Restless(RuntimeError):
+    """The world does not come to rest: two parts undo each other's work."""
+
+
+class Engine:
+    """Queues, listeners and timers of the world."""
+
+    def __init__(self, server: ApiServer, clock: Clock, rng: random.Random) -> None:
+        self.server = server
+        self.clock = clock
+        self.rng = rng
+        self._queues: list[tuple[dict[str, None], Callable[[str], None]]] = []
+        self._listeners: list[tuple[Kind[Any], Listener]] = []
+        self._timers: list[tuple[float, int, Action]] = []
+        self._numbers = itertools.count()
+        self._news = asyncio.Event()
+        server.listen(self._hear)
+
+    def queue(self, look: Callable[[str], None]) -> Mark:
+        """A way to have keys looked at, each once however often it is marked."""
+        keys: dict[str, None] = {}
+        self._queues.append((keys, look))
+
+        def mark(key: str) -> None:
+            keys[key] = None
+            self._news.set()
+
+        return mark
+
+    def on(self, kind: Kind[Any], listener: Listener) -> None:
+        """The listener hears of every change to objects of the kind; it may mark keys, and not act."""
+        self._listeners.append((kind, listener))
+
+    def after(self, delay: timedelta, action: Action) -> None:
+        """The action is done once the delay is over."""
+        due = self.clock.monotonic() + max(0.0, delay.total_seconds())
+        heapq.heappush(self._timers, (due, next(self._numbers), action))
+        self._news.set()
+
+    def every(self, period: timedelta, action: Action) -> None:
+        """The action is done again and again."""
+
+        def again() -> None:
+            action()
+            self.after(period, again)
+
+        self.after(period, again)
+
+    def settle(self) -> None:
+        """Everything that is due now is done.
+
+        Raises:
+            Restless: when that does not end.
+        """
+        steps = 0
+        while self._run_due() or self._look_once():
+            steps += 1
+            if steps > _MOST_STEPS:
+                raise Restless("the parts of the world undo each other's work")
+
+    async def run(self) -> None:
+        """Move until cancelled."""
+        while True:
+            self._news.clear()
+            self.settle()
+            until = self._timers[0][0] - self.clock.monotonic() if self._timers else None
+            try:
+                async with asyncio.timeout(until):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+
+    def _hear(self, occurrence: Occurrence) -> None:
+        for kind, listener in self._listeners:
+            if same(kind, occurrence.kind):
+                listener(occurrence)
+
+    def _run_due(self) -> bool:
+        if not self._timers or self._timers[0][0] > self.clock.monotonic():
+            return False
+        heapq.heappop(self._timers)[2]()
+        return True
+
+    def _look_once(self) -> bool:
+        for keys, look in self._queues:
+            if keys:
+                key = next(iter(keys))
+                del keys[key]
+                look(key)
+                return True
+        return False

@@ -1,0 +1,138 @@
+"""kube-scheduler's part: bind what fits, say of the rest that it is unschedulable.
+
+Among nodes that fit, the emptiest by CPU and memory wins, preferences first; ties go by name. No preemption: a pod that
+waits, waits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from nodesmith.adapters.memory.history import Occurrence
+from nodesmith.api.kind import Manifest
+from nodesmith.api.kinds import NAMESPACE, NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, STORAGE_CLASS
+from nodesmith.model.node import Node
+from nodesmith.model.pod import Pod
+from nodesmith.model.taints import PREFER_NO_SCHEDULE, untolerated
+from nodesmith.sim.world import fit
+from nodesmith.sim.world.engine import Engine
+from nodesmith.sim.world.fit import Room, Seat
+from nodesmith.sim.world.raw import find, is_active, set_status, split, with_conditions
+from nodesmith.sim.world.volumes import Volumes
+
+_SCALE: Final = 1000
+
+
+class Scheduler:
+    """Places pods one after the other."""
+
+    def __init__(self, engine: Engine, volumes: Volumes) -> None:
+        self._server = engine.server
+        self._clock = engine.clock
+        self._volumes = volumes
+        self._nodes: dict[str, Node] = {}
+        self._pods: dict[str, dict[str, Pod]] = {}
+        self._seats: dict[str, Seat] = {}
+        self._waiting: dict[str, Pod] = {}
+        self._mark = engine.queue(self._schedule)
+        engine.on(POD, self._pod_changed)
+        engine.on(NODE, self._node_changed)
+        for kind in (PERSISTENT_VOLUME_CLAIM, PERSISTENT_VOLUME, STORAGE_CLASS):
+            engine.on(kind, lambda _: self._retry())
+
+    def _pod_changed(self, occurrence: Occurrence) -> None:
+        before = (occurrence.before or {}).get("spec", {}).get("nodeName", "")
+        pod = occurrence.stored.value(POD) if occurrence.after is not None else None
+        now = pod.node_name if pod is not None and not pod.is_terminal else ""
+        if before and before != now:
+            self._pods.get(before, {}).pop(occurrence.key, None)
+            self._seats.pop(before, None)
+        if now and pod is not None:
+            self._pods.setdefault(now, {})[occurrence.key] = pod
+            self._seats.pop(now, None)
+        if pod is None or pod.node_name or not pod.is_active:
+            self._waiting.pop(occurrence.key, None)
+            self._retry(is_room_made=pod is None or not pod.is_active)
+        elif occurrence.before is None or not pod.is_unschedulable or occurrence.key not in self._waiting:
+            self._mark(occurrence.key)
+
+    def _node_changed(self, occurrence: Occurrence) -> None:
+        self._seats.pop(occurrence.key, None)
+        if occurrence.after is None:
+            self._nodes.pop(occurrence.key, None)
+        else:
+            self._nodes[occurrence.key] = occurrence.stored.value(NODE)
+        self._retry()
+
+    def _retry(self, *, is_room_made: bool = True) -> None:
+        """Pods that wait are tried again; where no room was made, only those that look at other pods."""
+        for key, pod in self._waiting.items():
+            if is_room_made or pod.spec.topology_spread or pod.spec.required_affinity:
+                self._mark(key)
+
+    def _room(self) -> Room:
+        for name, node in self._nodes.items():
+            if name not in self._seats:
+                self._seats[name] = Seat.of(node, self._pods.get(name, {}))
+        seats = {name: self._seats[name] for name in sorted(self._nodes)}
+        namespaces = {
+            key: stored.value(NAMESPACE) for key, stored in sorted(self._server.history.table(NAMESPACE).items())
+        }
+        return Room(seats, namespaces)
+
+    def _schedule(self, key: str) -> None:
+        manifest = find(self._server, POD, key)
+        if manifest is None or not is_active(manifest) or manifest["spec"].get("nodeName"):
+            return
+        namespace, name = split(key)
+        pod = self._server.stored(POD, name, namespace=namespace).value(POD)
+        if pod.has_scheduling_gates:
+            self._say(manifest, "False", "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
+            return
+        room, reasons = self._room(), Counter[str]()
+        fitting: list[Seat] = []
+        pinned = fit.pinned_node(manifest)
+        for seat in room.seats.values():
+            if pinned not in {None, seat.node.name}:
+                reasons["node(s) didn't satisfy plugin(s) [NodeAffinity]"] += 1
+                continue
+            reason = fit.why_not(pod, seat, room) or self._volumes.why_not(pod, seat)
+            if reason is None:
+                fitting.append(seat)
+            else:
+                reasons[reason] += 1
+        if fitting:
+            self._bind(manifest, pod, min(fitting, key=lambda seat: _rank(pod, seat)))
+        else:
+            self._waiting[key] = pod
+            self._say(manifest, "False", "Unschedulable", _message(len(room.seats), reasons))
+
+    def _bind(self, manifest: Manifest, pod: Pod, seat: Seat) -> None:
+        self._waiting.pop(pod.key, None)
+        self._volumes.settle(pod, seat)
+        self._say(manifest, "True", "", "")
+        self._server.bind(pod.meta.name, seat.node.name, namespace=pod.meta.namespace)
+
+    def _say(self, manifest: Manifest, status: str, reason: str, message: str) -> None:
+        told = {"type": "PodScheduled", "status": status, "reason": reason, "message": message}
+        change = {key: value for key, value in told.items() if value}
+        set_status(self._server, POD, manifest, {"conditions": with_conditions(manifest, self._clock.now(), change)})
+
+
+def _rank(pod: Pod, seat: Seat) -> tuple[int, int, int, str]:
+    """Preferences kept, then emptiness; the least rank wins."""
+    shunned = [taint for taint in seat.node.taints if taint.effect == PREFER_NO_SCHEDULE]
+    liked = sum(each.weight for each in pod.spec.preferred_node_terms if fit.satisfies(each.term, seat.labels))
+    left, requests = fit.free(seat), pod.requests
+    empty = 0
+    for name in ("cpu", "memory"):
+        whole = seat.node.allocatable.get(name, 0)
+        if whole:
+            empty += (left.get(name, 0) - requests.get(name, 0)) * _SCALE // whole
+    return untolerated(shunned, pod.spec.tolerations) is not None, -liked, -empty, seat.node.name
+
+
+def _message(count: int, reasons: Counter[str]) -> str:
+    told = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
+    return f"0/{count} nodes are available: {told}." if told else "no nodes available to schedule pods"
