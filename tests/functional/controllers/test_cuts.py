@@ -82,19 +82,19 @@ def _check(world: SmallWorld, phase: str) -> None:
         assert len(made) == 2, story
 
 
-def _effects(phase: str) -> int:
-    return run(lambda clock: _story(clock, Scissors(), phase)).count
+def _run(scissors: Scissors, phase: str) -> Scissors:
+    return run(lambda clock: _story(clock, scissors, phase))
 
 
 @pytest.mark.parametrize("phase", ["grow", "shrink"])
 def test_killed_at_any_effect_the_world_ends_the_same(phase: str) -> None:
-    total = _effects(phase)
+    total = _run(Scissors(), phase).count
     assert total > 20
     for number in range(1, total + 1):
         for is_after in (False, True):
             scissors = Scissors(at=number, is_after=is_after)
             try:
-                run(lambda clock, scissors=scissors: _story(clock, scissors, phase))
+                _run(scissors, phase)
             except BaseException as error:
                 where = "after" if is_after else "before"
                 error.add_note(f"{phase}: cut {where} effect {number} of {total}: {scissors.names[number - 1]}")
