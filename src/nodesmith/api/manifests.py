@@ -19,6 +19,7 @@ from nodesmith.api.documents import Document, Reading, read_paths
 from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.api.fault import Fault
 from nodesmith.api.kind import Kind, Manifest
+from nodesmith.api.meta import derived_uid
 from nodesmith.api.settle import settle
 from nodesmith.api.workloads import EXPANDED, Owned, expand
 from nodesmith.model.node import Node
@@ -124,7 +125,7 @@ def _listed_pod(manifest: Manifest) -> Pod:
         pod = replace(pod, phase=phase, is_ready=is_ready)
     elif not status.get("conditions"):
         pod = replace(pod, is_unschedulable=True)
-    return pod if pod.meta.uid else replace(pod, meta=replace(pod.meta, uid=pod.key))
+    return pod if pod.meta.uid else replace(pod, meta=replace(pod.meta, uid=derived_uid(pod.key)))
 
 
 def _in_namespace(manifest: Manifest) -> Manifest:

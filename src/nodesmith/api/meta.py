@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from nodesmith.api.kind import Manifest
 from nodesmith.model.meta import EPOCH, Condition, Conditions, ObjectMeta, OwnerReference
@@ -125,3 +126,8 @@ def _condition(raw: Mapping[str, Any]) -> Condition:
         changed_at=parse_time(raw.get("lastTransitionTime")) or EPOCH,
         observed_generation=raw.get("observedGeneration") or 0,
     )
+
+
+def derived_uid(key: str) -> str:
+    """A uid for an object whose manifest has none: a name-based UUID of `namespace/name`, the same every time."""
+    return str(uuid5(NAMESPACE_URL, key))

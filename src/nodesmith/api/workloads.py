@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from nodesmith.api.kind import Manifest
-from nodesmith.api.meta import meta_of, parse_meta
+from nodesmith.api.meta import derived_uid, meta_of, parse_meta
 from nodesmith.api.podspec import PodSpecs
 from nodesmith.model.meta import ObjectMeta, OwnerReference
 from nodesmith.model.pod import Pod, PodVolume
@@ -89,7 +89,7 @@ def _pods(manifest: Manifest, names: list[str], specs: PodSpecs) -> Iterator[Pod
             meta=ObjectMeta(
                 name=name,
                 namespace=meta.namespace,
-                uid=f"{meta.namespace}/{name}",
+                uid=derived_uid(f"{meta.namespace}/{name}"),
                 labels=template_meta.labels,
                 annotations=template_meta.annotations,
                 owners=(owner,),

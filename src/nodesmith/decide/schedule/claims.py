@@ -15,8 +15,7 @@ import numpy as np
 from nodesmith.decide.schedule.machines import Template
 from nodesmith.decide.schedule.packing import Packing
 from nodesmith.decide.schedule.problem import MinValuesPolicy
-from nodesmith.decide.schedule.universe import Amounts, Flags
-from nodesmith.decide.schedule.world import World
+from nodesmith.decide.schedule.universe import Amounts, Flags, holds
 from nodesmith.model.labels import CAPACITY_TYPE, RESERVATION_ID, RESERVED
 from nodesmith.model.requirements import Requirement, Requirements
 from nodesmith.model.resources import greatest, least, total
@@ -49,11 +48,12 @@ class Claims:
         universe = self._world.universe
         offers = offers[np.argsort(universe.price[offers], kind="stable")]
         requirements = reach.requirements
-        cheapest = universe.offerings[int(offers[0])]
-        if cheapest.is_reserved:
-            offers, requirements = self._pin_reservation(offers, requirements, cheapest.reservation_id)
+        planned = universe.offerings[int(self._packing.offer[bin_]) % len(universe)]
+        if planned.is_reserved:
+            offers, requirements = self._pin_reservation(offers, requirements, planned.reservation_id)
         elif any(universe.offerings[index].is_reserved for index in offers.tolist()):
             offers, requirements = self._leave_reservations(offers, requirements)
+        cheapest = universe.offerings[int(offers[0])]
         kinds = universe.type_of[offers]
         _, first = np.unique(kinds, return_index=True)
         ordered = kinds[np.sort(first)]
@@ -86,7 +86,7 @@ class Claims:
                 stated = stated & Requirements({key: Requirement(key, frozenset((value,)))})
         used = packing.used(bin_)
         offerings = template.buyable & world.universe.admitted_by_all(world.known(stated))
-        offerings = offerings & (template.room >= used).all(axis=1)[world.universe.type_of]
+        offerings = offerings & holds(template.room, used)[world.universe.type_of]
         offerings = offerings & self._within_limits(template, offering) & self._free_ports(bin_, template)
         offerings = offerings & self._counted_alike(bin_, index, offer)
         return Reach(template, stated, offerings)
@@ -108,7 +108,7 @@ class Claims:
         return flags
 
     def _counted_alike(self, bin_: int, template: int, offer: int) -> Flags:
-        """The offerings of the template on which every spread constraint counts the bin's pods as on the planned one."""
+        """The offerings on which every spread constraint counts the bin's pods as on the planned one."""
         book, size = self._world.rulebook, len(self._world.universe)
         flags = np.ones(size, dtype=np.bool_)
         for class_index, _ in self._packing.contents[bin_]:
@@ -138,7 +138,7 @@ class Claims:
     def _listed(
         self, template: Template, requirements: Requirements, ordered: list[int]
     ) -> tuple[list[int], Requirements | None]:
-        """The types to list: the cheapest, and as many more as minValues asks for; requirements where those were relaxed."""
+        """The types to list: the cheapest, and as many more as minValues asks for; requirements if relaxed."""
         kinds = self._world.universe.types
         wanted = {each.key: each.min_values for each in template.pool.requirements if each.min_values}
         listed = list(ordered[:MOST_TYPES])
@@ -167,21 +167,3 @@ class Claims:
             taken = world.universe.allocatable[kind] - template.room[kind]
             daemons.append({name: int(taken[at]) for at, name in enumerate(world.dimensions.names) if taken[at]})
         return greatest([pods, total([pods, least(daemons)])])
-
-
-def has_min_values(world: World) -> bool:
-    """Whether some pool asks for a number of values that Strict policy has to keep."""
-    if world.problem.options.min_values is MinValuesPolicy.BEST_EFFORT:
-        return False
-    return any(each.min_values for template in world.templates for each in template.pool.requirements)
-
-
-def meets_min_values(world: World, reach: Reach) -> bool:
-    """Whether the types that are left offer as many values as the pool's minValues ask for."""
-    kinds = np.unique(world.universe.type_of[reach.offerings]).tolist()
-    for each in reach.template.pool.requirements:
-        if each.min_values:
-            seen = {value for kind in kinds for value in world.universe.types[kind].requirements.get(each.key).values}
-            if len(seen) < each.min_values:
-                return False
-    return bool(kinds)

@@ -29,8 +29,8 @@ from nodesmith.model.taints import TOLERATE_PREFER_NO_SCHEDULE, Toleration
 class Stance:
     """What a class insists on at one level of giving up preferences.
 
-    `alternatives` are node requirements of which one must hold; `selectors` the same without what its volumes add, which
-    is what spread counting goes by (spec 3.7).
+    `alternatives` are node requirements of which one must hold; `selectors` the same without what its volumes add,
+    which is what spread counting goes by (spec 3.7).
     """
 
     alternatives: tuple[Requirements, ...]

@@ -1,9 +1,10 @@
-"""The pods of a problem, gathered by what tells them apart, and those that cannot be placed for reasons of their own."""
+"""The pods of a problem, gathered by what tells them apart, and those that cannot be placed whatever is bought."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from nodesmith.decide.schedule.classes import Stance, stances_of
 from nodesmith.decide.schedule.problem import Problem
@@ -45,7 +46,7 @@ class Grouping:
         gathered: dict[object, Gathered] = {}
         quick: dict[tuple[int, int, str, bool], Gathered] = {}
         shared: dict[PodSpec, PodSpec] = {}
-        for pod in sorted(self._problem.pods, key=lambda each: each.key):
+        for pod in sorted(self._problem.pods, key=age):
             is_mover = not pod.is_provisionable
             handle = (id(pod.spec), id(pod.meta.labels), pod.meta.namespace, is_mover)
             known = quick.get(handle)
@@ -104,6 +105,11 @@ def _named(alternatives: Iterable[Requirements]) -> Iterable[tuple[str, frozense
     for alternative in alternatives:
         for requirement in alternative:
             yield requirement.key, requirement.values
+
+
+def age(pod: Pod) -> tuple[datetime, str, str]:
+    """Karpenter's order among pods of one size (spec 3.4): the older first, then by uid."""
+    return pod.meta.created_at, pod.meta.uid, pod.key
 
 
 def _refusal(pod: Pod) -> Blocked | None:

@@ -1,7 +1,7 @@
 """What a NodePool's nodes would be: labels, taints, and the room each instance type leaves after the daemons.
 
-A pool whose template leaves a custom label open (`tier In [gold, silver]`) makes one template for each value that somebody
-may care about, so that every machine that is planned has definite labels.
+A pool whose template leaves a custom label open (`tier In [gold, silver]`) makes one template for each value that
+somebody may care about, so that every machine that is planned has definite labels.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ MOST_VALUES: Final = 64
 class Template:
     """A node that a pool would make, with definite custom labels.
 
-    `possible` are the offerings that its requirements admit, `buyable` those of them that can be had now; `room` is what
-    each type leaves for pods; `daemon_ports` the host ports that daemons take, with the offerings where they do.
+    `possible` are the offerings that its requirements admit, `buyable` those of them that can be had now; `room` is
+    what each type leaves for pods; `daemon_ports` the host ports that daemons take, with the offerings where they do.
     """
 
     index: int

@@ -1,4 +1,4 @@
-"""Who competes for which machines: groups of classes that may go to the same offers, what they demand, what it is worth."""
+"""Who competes for which machines: classes in groups that may go to the same offers, what they demand, its worth."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Shelf:
 
 
 class Market:
-    """The groups of a world. A group is known by the offers that its classes admit when they give up all preferences."""
+    """The groups of a world, each known by the offers that its classes admit without their preferences."""
 
     def __init__(self, world: World) -> None:
         self._world = world

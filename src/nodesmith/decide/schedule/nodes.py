@@ -1,4 +1,4 @@
-"""The nodes that are there or on their way, as arrays: what is free on each, and which pods their labels and taints admit."""
+"""The nodes that are there or on their way, as arrays: what is free on each, which pods labels and taints admit."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A plan in the making: bins, what is free in each, and the counts of all rules between pods.
 
-A bin of a planned machine has a definite offer: type, zone, capacity type. What else a claim may turn out to be is worked
-out at the end (`claims.py`), from what its pods admit.
+A bin of a planned machine has a definite offer: type, zone, capacity type. What else a claim may turn out to be is
+worked out at the end (`claims.py`), from what its pods admit.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodesmith.decide.schedule.classes import PodClass, Stance
+from nodesmith.decide.schedule.diversity import Diversity
 from nodesmith.decide.schedule.topology import Rules, Tally
 from nodesmith.decide.schedule.universe import Amounts, Flags
 from nodesmith.decide.schedule.volumes import attached_volumes
-from nodesmith.decide.schedule.world import World
+from nodesmith.decide.schedule.world import World, static_key
 from nodesmith.model.pod import HostPort
 
 NO_OFFER = -1
@@ -37,9 +38,10 @@ class Packing:
         self.ports: dict[int, set[HostPort]] = {bin_: set(taken) for bin_, taken in world.nodes.ports.items()}
         self.attached = deepcopy(world.nodes.attached)
         self.ledger = Ledger(world)
+        self.diversity = Diversity(world)
 
     def capacity(self, each: PodClass, stance: Stance, rules: Rules) -> NDArray[np.int64]:
-        """How many more pods of the class each bin can take at this stance, domains of other keys left out of account."""
+        """How many more pods of the class each bin can take at this stance, domains left out of account."""
         request = self.world.requests[each.index]
         used = np.flatnonzero(request)
         count = np.where(self._admits(each, stance), (self.free[: self.size, used] // request[used]).min(axis=1), 0)
@@ -55,14 +57,37 @@ class Packing:
         if each.spec.volumes and self.attached:
             volumes = attached_volumes(each.pods[0], self.world.problem.snapshot.storage)
             count[: len(self.world.nodes)] *= self.world.nodes.attachable(volumes, self.attached)
+        if self.diversity.matters:
+            for bin_ in np.flatnonzero(count[len(self.world.nodes) :]).tolist():
+                at = bin_ + len(self.world.nodes)
+                count[at] = self._diverse(each, stance, rules, at, int(count[at]))
         return count
 
-    def capacity_of_bin(self, each: PodClass, rules: Rules, bin_: int) -> int:
+    def _diverse(self, each: PodClass, stance: Stance, rules: Rules, bin_: int, most: int) -> int:
+        """How many pods of the class the planned machine can take and stay launchable as enough different types."""
+        world = self.world
+        index = int(self.offer[bin_]) // len(world.universe)
+        template = world.templates[index]
+        if not self.diversity.asks(template):
+            return most
+        part = slice(index * len(world.universe), (index + 1) * len(world.universe))
+        offerings = template.buyable & world.admitted_offers(static_key(each, stance))[part]
+        for class_index, level in self.contents[bin_]:
+            held = world.classes[class_index]
+            offerings = offerings & world.admitted_offers(static_key(held, held.stances[level]))[part]
+        for key in dict.fromkeys((*self.keys_that_matter(bin_), *rules.keys)):
+            code = self.code(key, bin_)
+            domain = [at == code for at in range(len(world.rulebook.domains[key]))]
+            offerings = offerings & world.rulebook.offers_in(key, domain)[part]
+        return self.diversity.most(template, offerings, self.used(bin_), world.requests[each.index], most)
+
+    def capacity_of_bin(self, each: PodClass, stance: Stance, rules: Rules, bin_: int) -> int:
         """How many pods of the class a new, empty bin takes."""
         request = self.world.requests[each.index]
         used = np.flatnonzero(request)
         room = int((self.free[bin_, used] // request[used]).min())
-        return min(room, rules.new_host_room(self.tally), 1 if each.spec.host_ports else room)
+        room = min(room, rules.new_host_room(self.tally), 1 if each.spec.host_ports else room)
+        return self._diverse(each, stance, rules, bin_, room) if self.diversity.matters else room
 
     def _admits(self, each: PodClass, stance: Stance) -> Flags:
         nodes = len(self.world.nodes)
@@ -187,7 +212,7 @@ class Ledger:
         if not self._reserved and not any(self._limits):
             return None
         parts: list[Flags] = []
-        for template, left in zip(world.templates, self._limits, strict=True):
+        for left in self._limits:
             flags = np.ones(len(world.universe), dtype=np.bool_)
             for name, amount in left.items():
                 flags &= (world.capacity_of(name) <= amount)[world.universe.type_of]

@@ -93,8 +93,10 @@ class Placer:
             opened = self._open(each, level, rules, {}, left)
             if opened is None:
                 break
-            room = self._packing.capacity_of_bin(each, rules, opened)
-            taken = min(left, max(room, 1))
+            room = self._packing.capacity_of_bin(each, each.stances[level], rules, opened)
+            if room < 1:
+                break
+            taken = min(left, room)
             self._packing.add(each, level, opened, taken)
             left -= taken
             left -= self._repeat(each, level, int(self._packing.offer[opened]), taken, left)
@@ -143,7 +145,7 @@ class Placer:
         if here < count:
             opened = self._open(each, level, rules, {}, count, at_least=here + 1)
             if opened is not None:
-                bin_, here = opened, self._packing.capacity_of_bin(each, rules, opened)
+                bin_, here = opened, self._packing.capacity_of_bin(each, each.stances[level], rules, opened)
         if bin_ is None or not here:
             return 0
         taken = min(here, count)
@@ -162,7 +164,9 @@ class Placer:
                 bin_ = self._open(each, level, rules, allowed, count - placed)
                 if bin_ is None:
                     break
-                room = self._packing.capacity_of_bin(each, rules, bin_)
+                room = self._packing.capacity_of_bin(each, each.stances[level], rules, bin_)
+                if room < 1:
+                    break
                 openings.left[bin_] = room
                 openings.by_domain.setdefault(self._domain(rules, bin_), []).append(bin_)
             step = 1 if rules.spread or rules.shunned else min(openings.left[bin_], count - placed)
@@ -228,7 +232,19 @@ class Placer:
         for key, codes in allowed.items():
             flags = flags & self._world.rulebook.offers_in(key, codes)
         still_open = self._packing.ledger.open_offers()
-        return flags if still_open is None else flags & still_open
+        if still_open is not None:
+            flags = flags & still_open
+        return self._diverse(flags) if self._packing.diversity.matters else flags
+
+    def _diverse(self, flags: Flags) -> Flags:
+        """The flagged offers of the templates that keep enough values."""
+        size = len(self._world.universe)
+        parts = [flags[template.index * size : (template.index + 1) * size] for template in self._world.templates]
+        kept = [
+            part if self._packing.diversity.suffices(template, part) else np.zeros_like(part)
+            for template, part in zip(self._world.templates, parts, strict=True)
+        ]
+        return np.concatenate(kept)
 
 
 def _is_allowed(keys: Sequence[str], domain: Domain, allowed: Allowed) -> bool:

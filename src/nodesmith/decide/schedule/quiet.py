@@ -15,4 +15,3 @@ class QuietHighs(highspy.Highs):
     def __init__(self) -> None:
         super(highspy.Highs, self).__init__()
         self.setOptionValue("output_flag", False)  # noqa: FBT003 - the library's signature
-        self.setOptionValue("threads", 1)

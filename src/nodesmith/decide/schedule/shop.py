@@ -1,8 +1,8 @@
 """Which machine to buy next for a class of pods.
 
-Two shops: `PricedShop` takes the machine that gives most worth for its price, counting only what the pods that are still
-to be placed can fill; `LargestShop` takes the largest, so that a plan grows as Karpenter's claims do until nothing larger
-fits (spec 3.4). What a claim costs is settled afterwards, when it is known what ended up on it.
+Two shops: `PricedShop` takes the machine that gives most worth for its price, counting only what the pods that are
+still to be placed can fill; `LargestShop` takes the largest, so that a plan grows as Karpenter's claims do until
+nothing larger fits (spec 3.4). What a claim costs is settled afterwards, when it is known what ended up on it.
 """
 
 from __future__ import annotations
@@ -80,6 +80,30 @@ class LargestShop:
         share = (rooms / np.maximum(rooms.max(axis=0), 1)).min(axis=1)
         best = int(np.lexsort((shelf.prices[chosen], -share))[0])
         return int(shelf.offers[chosen[best]])
+
+
+class ThriftyShop:
+    """The machine that counts for least against its pool's limits, cheapest first among equals."""
+
+    def __init__(self, world: World, market: Market) -> None:
+        self._world = world
+        self._market = market
+
+    def choose(self, each: PodClass, flags: Flags, together: int) -> int | None:
+        """The offer that uses the smallest share of what the limits allow."""
+        flags = _best_rank(self._world, flags)
+        shelf = self._market.shelf(flags)
+        if not len(shelf.offers):
+            return None
+        chosen = _holding(self._world, each, shelf, together)
+        offers = shelf.offers[chosen]
+        template, offering = np.divmod(offers, len(self._world.universe))
+        kinds = self._world.universe.type_of[offering]
+        share = np.zeros(len(offers))
+        for at, index in enumerate(template.tolist()):
+            for name, limit in self._world.templates[index].pool.limits.items():
+                share[at] = max(share[at], self._world.capacity_of(name)[kinds[at]] / max(limit, 1))
+        return int(offers[int(np.lexsort((shelf.prices[chosen], share))[0])])
 
 
 def _best_rank(world: World, flags: Flags) -> Flags:

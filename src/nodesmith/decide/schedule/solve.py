@@ -1,7 +1,8 @@
 """Where pods go: several plans, the cheapest valid one wins.
 
-Every plan comes from the same exact placement; they differ in the order of pods and in which machines they buy. Karpenter's
-own order is always among them where the cheapest policy left a pod over, so that no pod stays pending that it would place.
+Every plan comes from the same exact placement; they differ in the order of pods and in which machines they buy.
+Karpenter's own order is always among them where the cheapest policy left a pod over, so that no pod stays pending that
+it would place.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import Final
 
 from nodesmith.decide.schedule.claims import Claims
 from nodesmith.decide.schedule.classes import PodClass
+from nodesmith.decide.schedule.grouping import age
 from nodesmith.decide.schedule.market import Market
 from nodesmith.decide.schedule.packing import Packing
 from nodesmith.decide.schedule.placer import Placer
 from nodesmith.decide.schedule.problem import PricingPolicy, Problem
 from nodesmith.decide.schedule.reasons import why_unplaced
-from nodesmith.decide.schedule.shop import LargestShop, PricedShop, Shop
+from nodesmith.decide.schedule.shop import LargestShop, PricedShop, Shop, ThriftyShop
+from nodesmith.decide.schedule.stock import Stock
 from nodesmith.decide.schedule.world import World
 from nodesmith.plan.schedule import OnClaim, OnNode, Placement, PlannedClaim, SchedulePlan
 
@@ -34,12 +37,16 @@ class Strategy:
     order: Order
 
 
-def schedule(problem: Problem) -> SchedulePlan:
-    """The cheapest plan found that places as many pods as any; the same for the same problem, whatever its order."""
-    world = World(problem)
+def schedule(problem: Problem, stock: Stock | None = None) -> SchedulePlan:
+    """The cheapest plan found that places as many pods as any; the same for the same problem, whatever its order.
+
+    Problems of one decision may share a `stock`, which only saves time.
+    """
+    world = World(problem, stock)
     if problem.options.pricing is PricingPolicy.KARPENTER:
         return plan_by(world, KARPENTER)
-    plans = [plan_by(world, strategy) for strategy in PORTFOLIO]
+    strategies = [*PORTFOLIO, THRIFTY] if world.limits_left else PORTFOLIO
+    plans = [plan_by(world, strategy) for strategy in strategies]
     return min(plans, key=lambda plan: (len(plan.unplaced), plan.price, len(plan.claims)))
 
 
@@ -76,21 +83,21 @@ def _assemble(packing: Packing, left: dict[int, int], name: str) -> SchedulePlan
     return SchedulePlan(placements, tuple(claims), name)
 
 
-def _by_size(world: World, classes: Iterable[PodClass]) -> list[PodClass]:
-    """Most CPU first, then most memory, then by first pod: Karpenter's order (spec 3.4)."""
-    return sorted(classes, key=lambda each: (-_asked(each, "cpu"), -_asked(each, "memory"), each.pods[0].key))
+def _by_size(classes: Iterable[PodClass]) -> list[PodClass]:
+    """Most CPU first, then most memory, then the oldest pod: Karpenter's order (spec 3.4)."""
+    return sorted(classes, key=lambda each: (-_asked(each, "cpu"), -_asked(each, "memory"), age(each.pods[0])))
 
 
 def _karpenter_order(world: World, market: Market) -> list[PodClass]:
     del market
-    return _by_size(world, world.classes)
+    return _by_size(world.classes)
 
 
 def _dearest_first(world: World, market: Market) -> list[PodClass]:
     """Pods with the dearest company first, so that the others only get the room those leave; then by size."""
     level = [_unit_price(market, group) for group in range(len(market.worth))]
     forced = [any(rule.own for rule in world.rulebook.rules[each.index][0].hosts) for each in world.classes]
-    sized = _by_size(world, world.classes)
+    sized = _by_size(world.classes)
     return sorted(sized, key=lambda each: (-round(level[market.group_of[each.index]], 9), not forced[each.index]))
 
 
@@ -111,3 +118,4 @@ PORTFOLIO: Final[Sequence[Strategy]] = (
     Strategy("priced-by-size", PricedShop, _karpenter_order),
     KARPENTER,
 )
+THRIFTY: Final = Strategy("thrifty", ThriftyShop, _karpenter_order)

@@ -1,13 +1,13 @@
 """Rules between pods, exact: spread, affinity, anti-affinity in both directions.
 
 Every machine that is planned has definite labels, so each placed pod is counted in exactly one domain of each key, as
-kube-scheduler will count it. A counter says which pods it counts; a tally holds the counts of all counters at one moment:
-by bin where the key is the host name, by the code of the label's value otherwise.
+kube-scheduler will count it. A counter says which pods it counts; a tally holds the counts of all counters at one
+moment: by bin where the key is the host name, by the code of the label's value otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,6 +33,10 @@ class NodeFilter:
     selectors: tuple[Requirements, ...] | None
     tolerations: tuple[Toleration, ...] | None
     keys: tuple[str, ...]
+
+
+Identity = tuple[str, LabelSelector | None, frozenset[str], LabelSelector | None, NodeFilter | None, bool]
+"""Everything about a counter but its index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +170,8 @@ class Rules:
         room: NDArray[np.int64] | None = None
         for rule in self.hosts:
             counts = tally.hosts[rule.counter.index][:bins].astype(np.int64)
-            if rule.own:
-                left = np.maximum(rule.limit + 1 - counts, 0)
-            else:
-                left = np.where(counts <= rule.limit, UNBOUNDED, 0)
+            own, others = np.maximum(rule.limit + 1 - counts, 0), np.where(counts <= rule.limit, UNBOUNDED, 0)
+            left = own if rule.own else others
             room = left if room is None else np.minimum(room, left)
         for company in self.host_affinity:
             if not company.is_first(tally):
@@ -193,7 +195,7 @@ class Counters:
 
     def __init__(self) -> None:
         self.all: list[Counter] = []
-        self._made: dict[Hashable, Counter] = {}
+        self._made: dict[Identity, Counter] = {}
 
     def for_spread(self, constraint: TopologySpreadConstraint, stance: Stance, namespace: str) -> Counter:
         """The counter of a spread constraint as a stance declares it."""
@@ -202,22 +204,15 @@ class Counters:
             stance.tolerations if constraint.honor_node_taints else None,
             tuple(sorted({each.topology_key for each in stance.spread if each.is_hard})),
         )
-        return self._get(constraint.topology_key, constraint.selector, frozenset((namespace,)), None, node_filter)
+        return self._get(
+            (constraint.topology_key, constraint.selector, frozenset((namespace,)), None, node_filter, False)
+        )
 
     def for_term(self, term: PodAffinityTerm, *, owners: bool = False) -> Counter:
         """The counter of pods that a term selects, or (`owners`) of pods that have the term."""
-        return self._get(term.topology_key, term.selector, term.namespaces, term.namespace_selector, None, owners)
+        return self._get((term.topology_key, term.selector, term.namespaces, term.namespace_selector, None, owners))
 
-    def _get(
-        self,
-        key: str,
-        selector: LabelSelector | None,
-        namespaces: frozenset[str],
-        namespace_selector: LabelSelector | None,
-        node_filter: NodeFilter | None,
-        owners: bool = False,  # noqa: FBT001, FBT002 - private, and the identity is positional
-    ) -> Counter:
-        identity = (key, selector, namespaces, namespace_selector, node_filter, owners)
+    def _get(self, identity: Identity) -> Counter:
         made = self._made.get(identity)
         if made is None:
             made = self._made[identity] = Counter(len(self.all), *identity)

@@ -1,8 +1,8 @@
 """Everything that can be bought, as arrays.
 
-An offering is one way to buy a type; its index is its place in every array here. A requirement is a boolean array over the
-offerings it admits, worked out once for each distinct requirement: a decision is then an AND of a few of them, and the
-same arrays say how many offerings each constraint removed.
+An offering is one way to buy a type; its index is its place in every array here. A requirement is a boolean array over
+the offerings it admits, worked out once for each distinct requirement: a decision is then an AND of a few of them, and
+the same arrays say how many offerings each constraint removed.
 """
 
 from __future__ import annotations
@@ -56,6 +56,12 @@ class Dimensions:
         )
 
 
+def holds(rooms: Amounts, amounts: Amounts) -> Flags:
+    """The rows of rooms that have at least the amounts in every dimension."""
+    enough: Flags = np.logical_and.reduce(rooms >= amounts, axis=1)
+    return enough
+
+
 class Column:
     """The requirements that the rows of a table put on one key, each distinct one once; None where it is undefined."""
 
@@ -102,7 +108,7 @@ class Universe:
         return column
 
     def admitted(self, requirement: Requirement) -> Flags:
-        """The offerings that can satisfy the requirement; one that does not define the key does (spec 2, Intersects)."""
+        """The offerings that can satisfy the requirement; one that does not define the key does (Intersects)."""
         mask = self._masks.get(requirement)
         if mask is None:
             mask = self.column(requirement.key).select(

@@ -1,4 +1,4 @@
-"""The set-up of a problem: classes, machines and the rules between pods, as arrays. Made once, read by every strategy."""
+"""The set-up of a problem: classes, machines and rules between pods, as arrays. Made once, read by every strategy."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from nodesmith.decide.schedule.problem import Problem
 from nodesmith.decide.schedule.rules import RuleBook
 from nodesmith.decide.schedule.stock import Stock
 from nodesmith.decide.schedule.topology import NodeFilter
-from nodesmith.decide.schedule.universe import Amounts, Dimensions, Flags
+from nodesmith.decide.schedule.universe import Amounts, Dimensions, Flags, holds
+from nodesmith.model.nodepool import NodePool
 from nodesmith.model.pod import HostPort, PodSpec
 from nodesmith.model.requirements import Requirements
-from nodesmith.model.nodepool import NodePool
 from nodesmith.model.resources import NODES, PODS
 from nodesmith.model.taints import Toleration, untolerated
 
@@ -37,8 +37,8 @@ Prices = NDArray[np.float64]
 class World:
     """Everything about a problem that does not change while pods are placed.
 
-    A *bin* is a place for pods: first the nodes that are there (`nodes`), then machines as they are planned. An offer is
-    a template and an offering together; its code is `template * len(universe) + offering`.
+    A *bin* is a place for pods: first the nodes that are there (`nodes`), then machines as they are planned. An offer
+    is a template and an offering together; its code is `template * len(universe) + offering`.
     """
 
     def __init__(self, problem: Problem, stock: Stock | None = None) -> None:
@@ -119,7 +119,7 @@ class World:
         key = amounts.tobytes()
         flags = self.goods.fitting.get(key)
         if flags is None:
-            parts = [(template.room >= amounts).all(axis=1)[self.universe.type_of] for template in self.templates]
+            parts = [holds(template.room, amounts)[self.universe.type_of] for template in self.templates]
             flags = np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
             self.goods.fitting[key] = flags
         return flags

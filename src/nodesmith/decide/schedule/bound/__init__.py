@@ -38,8 +38,8 @@ def lower_bound(problem: Problem, placed: Collection[str] | None = None) -> Boun
     case = Case(problem, SchedulePlan())
     pods = [pod for pod in problem.pods if placed is None or pod.key in placed]
     names = sorted({name for pod in pods for name, amount in pod.spec.requests if amount})
-    groups = pod_groups(case, names, pods)
-    if not len(groups):
+    groups = pod_groups(case, names, pods) if names else None
+    if groups is None or not len(groups):
         return Bound(FREE, 0)
     kinds, free = machine_kinds(case, names, groups), free_room(case, names, groups)
     bought: Mask = np.asarray((kinds.most > 0).any(axis=0))
