@@ -16,6 +16,7 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
+from nodesmith.decide.schedule.quiet import QuietHighs
 from nodesmith.decide.schedule.universe import Amounts
 
 Values = NDArray[np.float64]
@@ -56,8 +57,7 @@ def worth_of(demand: Values, hosts: float, rooms: Amounts, prices: Values) -> Wo
     problem.a_matrix_.start_ = np.arange(0, columns * (dimensions + 1) + 1, dimensions + 1)
     problem.a_matrix_.index_ = np.tile(np.arange(dimensions + 1), columns)
     problem.a_matrix_.value_ = values.ravel()
-    solver = highspy.Highs()  # type: ignore[no-untyped-call]
-    solver.setOptionValue("output_flag", False)  # noqa: FBT003 - the library's signature
+    solver = QuietHighs()
     solver.setOptionValue("presolve", "off")
     solver.passModel(problem)
     solver.run()
