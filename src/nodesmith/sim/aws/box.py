@@ -6,6 +6,7 @@ moto keeps its state in module globals, so there is one box a process at a time,
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -91,6 +92,8 @@ class Box(AbstractContextManager["Box"], AbstractAsyncContextManager["Box"]):
         if not _RUNNING.acquire(blocking=False):
             raise RuntimeError("another box runs in this process; moto's state is the process's")
         try:
+            # moto's catalogues are a million objects that never die; a full collection walks them for 0.2 s.
+            gc.freeze()
             worlds.install(self.world)
             self._application = Application(self.world)
             self._application.reset()

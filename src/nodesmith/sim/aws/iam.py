@@ -55,6 +55,8 @@ class BoxIAMBackend(IAMBackend):
 
     def _init_aws_policies(self) -> list[ManagedPolicy]:
         """AWS's own policies that a cluster's roles use; moto has none of them unless the environment says so."""
+        if self.region_name != "aws":
+            return []
         return [
             AWSManagedPolicy.from_data(name, self.account_id, self.region_name, content)
             for name, content in _aws_policies().items()

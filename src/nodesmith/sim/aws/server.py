@@ -48,13 +48,31 @@ _SPOT_ACTIONS: Final = frozenset({"CreateFleet", "RunInstances"})
 _TOKEN_FIELDS: Final = frozenset({"ClientToken", "clientRequestToken"})
 
 
+class _Dispatcher(DomainDispatcherApplication):
+    """moto's, which walks its package's folders for each request to tell services from hosts: once is enough."""
+
+    def __init__(self) -> None:
+        super().__init__(create_backend_app)
+        self._by_service: dict[str, Any] = {}
+
+    def get_application(self, environ: dict[str, Any]) -> Any:
+        """The Flask application of the request's service."""
+        call: wire.Call | None = environ.get("nodesmith.call")
+        if call is None:
+            return super().get_application(environ)
+        found = self._by_service.get(call.service)
+        if found is None:
+            found = self._by_service[call.service] = super().get_application(environ)
+        return found
+
+
 class Application:
     """The box as a WSGI application."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         backends.install()
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = _Dispatcher()
         self._seen: Counter[str] = Counter()
 
     def reset(self) -> None:
