@@ -14,7 +14,7 @@ from typing import Annotated, Final
 
 import typer
 
-COMMANDS: Final[tuple[str, ...]] = ()
+COMMANDS: Final[tuple[str, ...]] = ("plan", "explain")
 """In the order that `--help` lists them; `a-b` is the module `a_b`."""
 
 

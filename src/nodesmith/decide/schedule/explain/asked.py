@@ -70,7 +70,7 @@ class PoolAsks:
             change = f"let NodePool {self.pool.name} allow other values of {wanted.key}"
             yield Asked(BlockCode.REQUIREMENTS, POOL, str(wanted), change, met)
         change = "wait until there is capacity again, or allow more zones and types"
-        yield Asked(BlockCode.OFFERINGS, CLUSTER, "available now", change, self.market.available)
+        yield Asked(BlockCode.OFFERINGS, CLUSTER, "availability now", change, self.market.available)
 
     def asked(self) -> Iterator[Asked]:
         """What decides whether an offering that is sold takes the pod."""

@@ -1,0 +1,80 @@
+"""What commands that decide on manifests have in common: reading them, and saying all at once what is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import typer
+import yaml
+from rich.console import Console
+
+from nodesmith.adapters.aws.shipped import shipped_types
+from nodesmith.api.catalog import CatalogError, load_catalog
+from nodesmith.api.fault import errors
+from nodesmith.api.manifests import load
+from nodesmith.decide.schedule.problem import Options, Problem, pods_to_place
+from nodesmith.model.instancetype import InstanceType
+
+UNPLACED: Final = 1
+BAD_INPUT: Final = 2
+_WIDTH_OF_A_FILE: Final = 140
+
+
+class Output(StrEnum):
+    """How an answer is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def read_problem(paths: Sequence[Path], catalog: Path | None, options: Options) -> Problem:
+    """The question that manifests ask. Exits with every fault told when they cannot be understood."""
+    loaded = load(paths)
+    faults = [str(fault) for fault in errors(loaded.faults)]
+    types: tuple[InstanceType, ...] = ()
+    try:
+        types = read_types(catalog)
+    except (CatalogError, OSError) as error:
+        faults.append(f"error: {error}")
+    if faults:
+        refuse(faults)
+    for fault in loaded.faults:
+        typer.echo(str(fault), err=True)
+    snapshot = loaded.snapshot
+    return Problem(snapshot, {pool.name: types for pool in snapshot.pools}, pods_to_place(snapshot), options=options)
+
+
+def read_types(catalog: Path | None) -> tuple[InstanceType, ...]:
+    """The instance types to buy from: the file's, or without one the provider's that ship with the program.
+
+    Raises:
+        CatalogError: when the file is no catalogue.
+        OSError: when it cannot be read.
+    """
+    return shipped_types() if catalog is None else load_catalog(catalog)
+
+
+def refuse(faults: Iterable[str]) -> NoReturn:
+    """Tell all faults and exit as for bad input."""
+    for fault in faults:
+        typer.echo(fault, err=True)
+    raise typer.Exit(BAD_INPUT)
+
+
+def wide_console() -> Console:
+    """The terminal, or where the output goes elsewhere, as much width as a table wants."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH_OF_A_FILE)
+
+
+def print_document(document: dict[str, Any], output: Output) -> None:
+    """Print a document as JSON or YAML."""
+    if output is Output.YAML:
+        typer.echo(yaml.safe_dump(document, sort_keys=False, width=120), nl=False)
+    else:
+        typer.echo(json.dumps(document, indent=1))
