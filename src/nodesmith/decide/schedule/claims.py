@@ -70,7 +70,13 @@ class Claims:
         )
 
     def reach(self, bin_: int) -> Reach:
-        """Everything that the bin may turn out to be without a pod of it noticing."""
+        """Everything that the bin may turn out to be without a pod of it noticing, and that holds its pods."""
+        reach = self.admitted(bin_)
+        fits = holds(reach.template.room, self._packing.used(bin_))[self._world.universe.type_of]
+        return Reach(reach.template, reach.requirements, reach.offerings & fits)
+
+    def admitted(self, bin_: int) -> Reach:
+        """As `reach`, whether the pods fit or not."""
         world, packing = self._world, self._packing
         offer = int(packing.offer[bin_])
         index, offering = divmod(offer, len(world.universe))
@@ -84,9 +90,7 @@ class Claims:
             if code >= 0:
                 value = world.rulebook.domains[key][code]
                 stated = stated & Requirements({key: Requirement(key, frozenset((value,)))})
-        used = packing.used(bin_)
         offerings = template.buyable & world.universe.admitted_by_all(world.known(stated))
-        offerings = offerings & holds(template.room, used)[world.universe.type_of]
         offerings = offerings & self._within_limits(template, offering) & self._free_ports(bin_, template)
         offerings = offerings & self._counted_alike(bin_, index, offer)
         return Reach(template, stated, offerings)

@@ -71,6 +71,8 @@ class Market:
     def _count_demand(self) -> None:
         forced: dict[tuple[int, int], float] = {}
         for each, group in zip(self._world.classes, self.group_of, strict=True):
+            if not self._world.offer_flags(each, each.stances[-1]).any():
+                continue  # no machine holds such a pod: it will demand none
             self.demand[group] += self._world.requests[each.index] * each.count
             for rule in self._world.rulebook.rules[each.index][0].hosts:
                 if rule.own:

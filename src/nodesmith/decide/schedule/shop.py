@@ -77,7 +77,8 @@ class LargestShop:
             return None
         chosen = _holding(self._world, each, shelf, together)
         rooms = shelf.rooms[chosen].astype(np.float64)
-        share = (rooms / np.maximum(rooms.max(axis=0), 1)).min(axis=1)
+        asked = rooms.max(axis=0) > 0
+        share = (rooms[:, asked] / rooms[:, asked].max(axis=0)).min(axis=1)
         best = int(np.lexsort((shelf.prices[chosen], -share))[0])
         return int(shelf.offers[chosen[best]])
 

@@ -15,6 +15,7 @@ from nodesmith.decide.schedule.claims import Claims
 from nodesmith.decide.schedule.classes import PodClass
 from nodesmith.decide.schedule.grouping import age
 from nodesmith.decide.schedule.market import Market
+from nodesmith.decide.schedule.merge import Merger
 from nodesmith.decide.schedule.packing import Packing
 from nodesmith.decide.schedule.placer import Placer
 from nodesmith.decide.schedule.problem import PricingPolicy, Problem
@@ -35,6 +36,7 @@ class Strategy:
     name: str
     shop: ShopMaker
     order: Order
+    merges: bool = True
 
 
 def schedule(problem: Problem, stock: Stock | None = None) -> SchedulePlan:
@@ -56,6 +58,8 @@ def plan_by(world: World, strategy: Strategy) -> SchedulePlan:
     packing = Packing(world)
     placer = Placer(world, market, packing, strategy.shop(world, market))
     left = placer.place_all(strategy.order(world, market))
+    if strategy.merges:
+        Merger(packing).run()
     return _assemble(packing, left, strategy.name)
 
 
@@ -112,10 +116,10 @@ def _asked(each: PodClass, name: str) -> int:
     return dict(each.spec.requests).get(name, 0)
 
 
-KARPENTER: Final = Strategy("karpenter", LargestShop, _karpenter_order)
+KARPENTER: Final = Strategy("karpenter", LargestShop, _karpenter_order, merges=False)
 PORTFOLIO: Final[Sequence[Strategy]] = (
     Strategy("priced", PricedShop, _dearest_first),
     Strategy("priced-by-size", PricedShop, _karpenter_order),
-    KARPENTER,
+    Strategy("largest", LargestShop, _karpenter_order),
 )
 THRIFTY: Final = Strategy("thrifty", ThriftyShop, _karpenter_order)

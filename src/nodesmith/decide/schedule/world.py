@@ -64,6 +64,8 @@ class World:
             offering = self.universe.offerings[index]
             self.reservations[offering.reservation_id] = offering.reservation_capacity
             self.offerings_of_reservation.setdefault(offering.reservation_id, []).append(index)
+        self.is_reserved: Flags = np.zeros(len(self.universe), dtype=np.bool_)
+        self.is_reserved[self.universe.reserved] = True
         self._capacities: dict[str, NDArray[np.int64]] = {}
         self._static_nodes: dict[StaticKey, Flags] = {}
 
