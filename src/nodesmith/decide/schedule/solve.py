@@ -97,6 +97,12 @@ def _karpenter_order(world: World, market: Market) -> list[PodClass]:
     return _by_size(world.classes)
 
 
+def _memory_first(world: World, market: Market) -> list[PodClass]:
+    """Most memory first, then most CPU."""
+    del market
+    return sorted(world.classes, key=lambda each: (-_asked(each, "memory"), -_asked(each, "cpu"), age(each.pods[0])))
+
+
 def _dearest_first(world: World, market: Market) -> list[PodClass]:
     """Pods with the dearest company first, so that the others only get the room those leave; then by size."""
     level = [_unit_price(market, group) for group in range(len(market.worth))]
@@ -121,5 +127,8 @@ PORTFOLIO: Final[Sequence[Strategy]] = (
     Strategy("priced", PricedShop, _dearest_first),
     Strategy("priced-by-size", PricedShop, _karpenter_order),
     Strategy("largest", LargestShop, _karpenter_order),
+    Strategy("largest-dearest", LargestShop, _dearest_first),
+    Strategy("priced-by-memory", PricedShop, _memory_first),
+    Strategy("largest-by-memory", LargestShop, _memory_first),
 )
 THRIFTY: Final = Strategy("thrifty", ThriftyShop, _karpenter_order)
