@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 from botocore.config import Config
 
+from nodesmith.sim.aws.control import Control
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -83,8 +85,6 @@ def prepare(
         accessConfig={"authenticationMode": "API_AND_CONFIG_MAP"},
     )["cluster"]
     if endpoint is not None:
-        from nodesmith.sim.aws.control import Control  # noqa: PLC0415 - only where the cluster is a real one
-
         Control(url, region).cluster(cluster_name, endpoint=endpoint)
     return Baseline(
         region=region,

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 SPOT_NOTICE = timedelta(minutes=2)
 
 
-def hours(count: float) -> timedelta:
-    """So many hours."""
-    return timedelta(hours=count)
-
-
 def emit(  # noqa: PLR0917 - an event is these six
     account: str,
     region: str,

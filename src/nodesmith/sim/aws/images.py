@@ -22,7 +22,7 @@ EKS_OWNER: Final = "602401143452"
 BOTTLEROCKET_OWNER: Final = "092701018921"
 WINDOWS_OWNER: Final = "801119661308"
 
-_ARCHITECTURE: Final = {"x86_64": "x86_64", "arm64": "arm64"}
+_ARCHITECTURES: Final = ("x86_64", "arm64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def published(releases: tuple[Release, ...] = RELEASES) -> Iterator[Image]:
 
 
 def _al2023(minor: str, release: Release, *, is_latest: bool) -> Iterator[Image]:
-    builds = [(arch, kind) for arch in _ARCHITECTURE for kind in ("standard", "nvidia")] + [("x86_64", "neuron")]
+    builds = [(arch, kind) for arch in _ARCHITECTURES for kind in ("standard", "nvidia")] + [("x86_64", "neuron")]
     for arch, kind in builds:
         base = f"/aws/service/eks/optimized-ami/{minor}/amazon-linux-2023/{arch}/{kind}"
         pinned = f"{base}/amazon-eks-node-al2023-{arch}-{kind}-{minor}-v{release.stamp}/image_id"
@@ -105,7 +105,7 @@ def _al2(minor: str, release: Release, *, is_latest: bool) -> Iterator[Image]:
 
 def _bottlerocket(minor: str, release: Release, *, is_latest: bool) -> Iterator[Image]:
     for variant in ("", "-nvidia"):
-        for arch in _ARCHITECTURE:
+        for arch in _ARCHITECTURES:
             base = f"/aws/service/bottlerocket/aws-k8s-{minor}{variant}/{arch}"
             build = hashlib.sha256(f"{release.bottlerocket}{minor}{variant}{arch}".encode()).hexdigest()[:8]
             yield Image(

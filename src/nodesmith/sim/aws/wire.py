@@ -234,11 +234,6 @@ def _scalar(kind: str, text: Any) -> Any:
 _OUTPUT_MEMBERS: Final[dict[int, tuple[Any, dict[str, tuple[str, Any]]]]] = {}
 
 
-def ec2_body(action: str, result: Mapping[str, Any], request_id: str) -> str:
-    """An EC2 answer as XML."""
-    return ec2_envelope(action, ec2_members(action, result), request_id)
-
-
 def ec2_envelope(action: str, members: str, request_id: str) -> str:
     """An EC2 answer whose members are XML already."""
     return (

@@ -185,10 +185,6 @@ class BoxEC2Backend(EC2Backend):
         template = self.get_launch_template(template_id) if template_id else self.get_launch_template_by_name(name)
         return template, template.get_version(specification.get("Version") or "$Default")
 
-    def profile_users(self, profile_arn: str) -> Sequence[str]:
-        """The living instances that run with an instance profile."""
-        return [i.id for i in self.living_instances() if (i.iam_instance_profile or {}).get("Arn") == profile_arn]
-
     def require_instances(self, ids: Sequence[str]) -> None:
         """Raise as EC2 does where an instance does not exist.
 

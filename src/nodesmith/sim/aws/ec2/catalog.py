@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 TYPE_PAGE: Final = 100
 OFFERING_PAGE: Final = 1000
-MANY_NAMES: Final = 100
 
 
 @cache

@@ -30,14 +30,6 @@ class Candidate:
     """How many more instances the pool has, as far as strategies that go by capacity care."""
 
 
-@dataclass(frozen=True, slots=True)
-class Allocation:
-    """So many instances from this candidate."""
-
-    candidate: Candidate
-    count: int
-
-
 def ranked(strategy: str, candidates: Sequence[Candidate]) -> list[Candidate]:
     """The candidates in the order in which a fleet with this strategy tries them."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from moto.core.types import Base64EncodedString
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_VOLUME_GIB: Final = 20
 RESERVED_ADDRESSES: Final = 4
 USER_DATA_LIMIT: Final = 16384
-REMEMBERED_HOURS: Final = 1
+REMEMBERED: Final = timedelta(hours=1)
 
 
 def network_of(data: Mapping[str, Any], backend: Any) -> list[Any]:
@@ -242,7 +243,7 @@ def _end(instance: BoxInstance, backend: Any) -> None:
     backend.release_reservation(instance)
     box.health.pop(instance.id, None)
     _tell(instance, "terminated")
-    box.after(events.hours(REMEMBERED_HOURS), lambda: backend.forget_instance(instance))
+    box.after(REMEMBERED, lambda: backend.forget_instance(instance))
 
 
 def _tell(instance: BoxInstance, state: str) -> None:
