@@ -1,0 +1,143 @@
+"""The chart, through Helm itself, and what it makes, through a real API server."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nodesmith.settings import load
+from tests.e2e.controlplane import ControlPlane
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "nodesmith"
+VALUES = sorted((Path(__file__).parent / "data" / "values").glob("*.yaml"))
+Manifest = dict[str, Any]
+
+every_value_set = pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+
+
+class Helm:
+    def __init__(self, programs: Path, home: Path) -> None:
+        self._program = programs / "helm"
+        self._environment = {"HOME": str(home)}
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(self._program), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=self._environment, timeout=60)
+
+    def template(self, *arguments: str, chart: Path = CHART) -> list[Manifest]:
+        command = ("template", "karpenter", str(chart), "--namespace=kube-system", "--kube-version=1.34", *arguments)
+        done = self.run(*command)
+        assert done.returncode == 0, done.stderr
+        return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+
+@pytest.fixture
+def helm(programs: Path, tmp_path: Path) -> Helm:
+    return Helm(programs, tmp_path)
+
+
+def only(manifests: list[Manifest], kind: str) -> Manifest:
+    [found] = [each for each in manifests if each["kind"] == kind]
+    return found
+
+
+def controller_of(manifests: list[Manifest]) -> Manifest:
+    container: Manifest = only(manifests, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    return container
+
+
+def environment_of(manifests: list[Manifest]) -> dict[str, str]:
+    return {each["name"]: each["value"] for each in controller_of(manifests)["env"] if "value" in each}
+
+
+@pytest.mark.parametrize("chart", ["nodesmith", "nodesmith-crd"])
+def test_helm_finds_nothing_wrong(helm: Helm, chart: str) -> None:
+    settings = ["--set=settings.clusterName=shop"] if chart == "nodesmith" else []
+    done = helm.run("lint", "--strict", str(ROOT / "charts" / chart), *settings)
+    assert done.returncode == 0, done.stdout
+
+
+@every_value_set
+def test_an_api_server_accepts_what_is_made(helm: Helm, bare_plane: ControlPlane, values: Path, tmp_path: Path) -> None:
+    made = [each for each in helm.template(f"--values={values}") if each["kind"] != "ServiceMonitor"]
+    manifests = tmp_path / "manifests.yaml"
+    manifests.write_text(yaml.safe_dump_all(made))
+    done = bare_plane.kubectl(
+        "apply", "--server-side", "--dry-run=server", "--validate=strict", f"--filename={manifests}"
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(made)
+
+
+@every_value_set
+def test_the_controller_understands_its_settings(helm: Helm, values: Path) -> None:
+    settings = load([], environment_of(helm.template(f"--values={values}")))
+    assert settings.cluster_name == "shop"
+
+
+def test_a_values_file_for_karpenter_does_what_it_says(helm: Helm) -> None:
+    made = helm.template(f"--values={CHART.parents[1] / 'tests/e2e/data/values/as-written.yaml'}")
+    account = only(made, "ServiceAccount")["metadata"]
+    assert (account["namespace"], account["name"]) == ("kube-system", "karpenter")
+    assert account["annotations"]["eks.amazonaws.com/role-arn"].endswith(":role/KarpenterControllerRole")
+    deployment = only(made, "Deployment")["spec"]
+    assert deployment["replicas"] == 1
+    [term] = deployment["template"]["spec"]["affinity"]["nodeAffinity"][
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ]["nodeSelectorTerms"]
+    assert [each["key"] for each in term["matchExpressions"]] == [
+        "karpenter.sh/nodepool",
+        "eks.amazonaws.com/nodegroup",
+    ]
+    assert controller_of(made)["resources"]["requests"] == {"cpu": "50m", "memory": "512Mi"}
+    assert environment_of(made)["INTERRUPTION_QUEUE"] == "Karpenter-shop-SpotInterruptionQueue"
+
+
+def test_no_means_no(helm: Helm) -> None:
+    made = helm.template(f"--values={CHART.parents[1] / 'tests/e2e/data/values/switched-off.yaml'}")
+    settings = load([], environment_of(made))
+    assert settings.ignore_dra_requests is False
+    assert settings.vm_memory_overhead_percent == 0
+    assert settings.feature_gates.reserved_capacity is False
+    assert {each["kind"] for each in made} & {"ServiceAccount", "PodDisruptionBudget"} == set()
+
+
+def test_terms_without_a_selector_mean_the_controllers_own_pods(helm: Helm) -> None:
+    pod = only(helm.template("--set=settings.clusterName=shop"), "Deployment")["spec"]["template"]
+    [apart] = pod["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    [spread] = pod["spec"]["topologySpreadConstraints"]
+    for selector in (apart["labelSelector"], spread["labelSelector"]):
+        assert selector["matchLabels"]
+        assert selector["matchLabels"].items() <= pod["metadata"]["labels"].items()
+
+
+def test_the_container_can_do_nothing_it_need_not(helm: Helm) -> None:
+    context = controller_of(helm.template("--set=settings.clusterName=shop"))["securityContext"]
+    assert context == {
+        "privileged": False,
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "clusterName"),
+        (["--set=settings.clusterName=shop,settings.interruptionQueu=q"], "interruptionQueu"),
+        (["--set=settings.clusterName=shop,settings.batchIdleDuration=1"], "batchIdleDuration"),
+        (["--set=settings.clusterName=shop,logLevel=loud"], "logLevel"),
+        (["--set=settings.clusterName=shop,replica=3"], "replica"),
+    ],
+)
+def test_values_that_are_wrong_are_refused(helm: Helm, arguments: list[str], says: str) -> None:
+    done = helm.run("template", "karpenter", str(CHART), "--kube-version=1.34", *arguments)
+    assert done.returncode != 0
+    assert says in done.stderr
