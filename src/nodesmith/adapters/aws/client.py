@@ -1,0 +1,158 @@
+"""boto3, off the event loop: one way to call AWS, paced, retried, with the port's errors.
+
+boto3's own retries are off. They sleep in a thread, by the wall clock and without telling anyone; here a retry waits on
+the injected clock, goes through the API's token bucket and honours Retry-After.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import timedelta
+from typing import Any, Final, Protocol, TypeVar
+
+import boto3
+from botocore import xform_name
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.parsers import ResponseParserError
+
+from nodesmith.adapters.aws.errors import translate
+from nodesmith.adapters.aws.pace import BUDGETS, DEFAULT_BUDGET, Pace
+from nodesmith.ports.clock import Clock
+from nodesmith.ports.errors import Throttled, Unavailable
+
+T = TypeVar("T")
+
+ATTEMPTS: Final = 5
+CALL_TIMEOUT: Final = timedelta(minutes=4)
+LONG_POLL_TIMEOUT_S: Final = 40
+_FIRST_DELAY: Final = timedelta(milliseconds=200)
+_LONGEST_DELAY: Final = timedelta(seconds=20)
+_POOL: Final = 100
+
+Answer = Mapping[str, Any]
+"""What boto3 returned."""
+
+
+class RunBlocking(Protocol):
+    """Runs a blocking function without blocking the event loop (real), or right here (simulation)."""
+
+    async def __call__(self, call: Callable[[], T], /) -> T:
+        """What the function returns."""
+        ...
+
+
+class Clients(Protocol):
+    """Where boto3 clients come from."""
+
+    def client(self, service: str, region: str) -> Any:
+        """A client of the service in the region."""
+        ...
+
+
+class SessionClients:
+    """Clients of one boto3 session; its credentials are boto3's chain: web identity, pod identity, environment, profile.
+
+    The instance metadata service is never asked: a controller that runs on the nodes' role by accident has too much.
+    """
+
+    def __init__(self, session: boto3.session.Session, *, endpoint_url: str = "") -> None:
+        self._session = session
+        self._endpoint_url = endpoint_url or None
+        self._made: dict[tuple[str, str], Any] = {}
+
+    def client(self, service: str, region: str) -> Any:
+        """A client, made once."""
+        key = (service, region)
+        if key not in self._made:
+            config = Config(
+                retries={"total_max_attempts": 1},
+                max_pool_connections=_POOL,
+                connect_timeout=10,
+                read_timeout=LONG_POLL_TIMEOUT_S if service == "sqs" else 60,
+            )
+            # boto3 types each service by its literal name; this one is a variable.
+            make: Any = self._session.client
+            self._made[key] = make(service, region_name=region, endpoint_url=self._endpoint_url, config=config)
+        return self._made[key]
+
+
+class AwsClient:
+    """Calls to AWS in one region, unless another is named."""
+
+    def __init__(self, clients: Clients, *, region: str, clock: Clock, run_blocking: RunBlocking) -> None:
+        self.region = region
+        self._clients = clients
+        self._clock = clock
+        self._run = run_blocking
+        self._paces: dict[str, Pace] = {}
+
+    async def call(
+        self, service: str, operation: str, *, region: str = "", attempts: int = ATTEMPTS, **parameters: Any
+    ) -> Answer:
+        """The answer; throttled and broken calls are tried again, the same parameters and tokens each time.
+
+        Raises:
+            PortError: what AWS or the way to it said in the end.
+        """
+        pace = self._paces.setdefault(operation, Pace(self._clock, BUDGETS.get(operation, DEFAULT_BUDGET)))
+        delay = _FIRST_DELAY
+        for attempt in range(1, attempts + 1):
+            await pace.wait()
+            try:
+                answer = await self._once(service, operation, region or self.region, parameters)
+            except Throttled as error:
+                pace.throttled(error.retry_after_s)
+                if attempt == attempts:
+                    raise
+            except Unavailable:
+                if attempt == attempts:
+                    raise
+            else:
+                pace.succeeded()
+                return answer
+            await self._clock.sleep(delay)
+            delay = min(delay * 2, _LONGEST_DELAY)
+        raise AssertionError(operation)  # pragma: no cover - the last attempt returns or raises
+
+    async def pages(
+        self, service: str, operation: str, *, token: str = "NextToken", region: str = "", **parameters: Any
+    ) -> AsyncIterator[Answer]:
+        """Every page, the next asked for when it is needed.
+
+        Raises:
+            PortError: as `call`.
+        """
+        following: str | None = None
+        while True:
+            more: dict[str, Any] = {token: following} if following else {}
+            answer = await self.call(service, operation, region=region, **parameters, **more)
+            yield answer
+            following = answer.get(token) or None
+            if following is None:
+                return
+
+    async def everything(
+        self, service: str, operation: str, items: str, *, region: str = "", **parameters: Any
+    ) -> list[dict[str, Any]]:
+        """The items of all pages.
+
+        Raises:
+            PortError: as `call`.
+        """
+        found: list[dict[str, Any]] = []
+        async for page in self.pages(service, operation, region=region, **parameters):
+            found.extend(page.get(items) or ())
+        return found
+
+    async def _once(self, service: str, operation: str, region: str, parameters: Mapping[str, Any]) -> Answer:
+        def ask() -> Answer:
+            client = self._clients.client(service, region)
+            method = getattr(client, xform_name(operation))
+            answer: Answer = method(**parameters)
+            return answer
+
+        try:
+            return await self._run(ask)
+        except (BotoCoreError, ClientError, HTTPClientError, ResponseParserError) as error:
+            raise translate(error) from error

@@ -1,0 +1,1 @@
+"""What an instance is told at boot, by AMI family (spec 7.9)."""
