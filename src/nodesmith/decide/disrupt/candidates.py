@@ -6,16 +6,16 @@ order in which they are asked. Nothing is published here; the sentences are upst
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from nodesmith.decide.disrupt.costs import EMPTY_COST, Types, hourly_price, index_types, lifetime_remaining
+from nodesmith.decide.disrupt.costs import EMPTY_COST, hourly_price, lifetime_remaining
 from nodesmith.decide.disrupt.costs import reschedule_cost as cost_of
-from nodesmith.decide.disrupt.policy import REPLACES_FOR, Policy
-from nodesmith.decide.disrupt.protection import Guards, is_evictable, is_protected, prevents
-from nodesmith.decide.schedule.problem import Catalog
+from nodesmith.decide.disrupt.policy import REPLACES_FOR
+from nodesmith.decide.disrupt.protection import is_evictable, is_protected, prevents
+from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.model.labels import CAPACITY_TYPE, DO_NOT_DISRUPT, INSTANCE_TYPE, NODEPOOL, ZONE
 from nodesmith.model.meta import EPOCH
 from nodesmith.model.money import UsdPerHour
@@ -24,26 +24,7 @@ from nodesmith.model.nodepool import ConsolidationPolicy, DisruptionReason, Node
 from nodesmith.model.pod import Pod
 from nodesmith.plan.command import Leaving
 from nodesmith.plan.stay import Stay, StayCode, Told
-from nodesmith.state.snapshot import Snapshot, StateNode
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What every rule may look at, worked out once a pass."""
-
-    snapshot: Snapshot
-    catalog: Catalog
-    now: datetime
-    policy: Policy
-    pools: Mapping[str, NodePool]
-    types: Types
-    guards: Guards
-
-    @classmethod
-    def of(cls, snapshot: Snapshot, catalog: Catalog, *, now: datetime, policy: Policy) -> Scene:
-        """The scene of one pass."""
-        pools = {pool.name: pool for pool in snapshot.pools}
-        return cls(snapshot, catalog, now, policy, pools, index_types(catalog), Guards.of(snapshot.budgets))
+from nodesmith.state.snapshot import StateNode
 
 
 @dataclass(frozen=True, slots=True)

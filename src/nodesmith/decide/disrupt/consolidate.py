@@ -1,27 +1,40 @@
 """Consolidation: the ways of choosing, and looking ahead where one step is not the end (spec 5.6 and beyond).
 
 The one thing to know: a way is followed to the end in simulation before its first step is taken. So what is cheapest
-now does not spoil what would be cheaper in the end, and the end is never dearer than upstream's way would come to.
+now does not spoil what would be cheaper in the end, and the end is never dearer than upstream's way would come to. The
+steps that follow are remembered; as long as the cluster is as foreseen, they are taken without looking ahead again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from nodesmith.decide.disrupt.candidates import Candidate, Scene
+from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.evaluate import Evaluator, Proposal
+from nodesmith.decide.disrupt.foreseen import holds, take
 from nodesmith.decide.disrupt.policy import Way
 from nodesmith.decide.disrupt.pressure import pressure
 from nodesmith.decide.disrupt.rationing import Ration
+from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.disrupt.search import Search, rank
 from nodesmith.decide.disrupt.simulate import Simulator
-from nodesmith.decide.disrupt.upstream import upstream_proposal
+from nodesmith.decide.disrupt.upstream import upstream_evaluator, upstream_proposal
+from nodesmith.decide.disrupt.verdict import Foreseen, Memory
 from nodesmith.model.money import UsdPerHour
 from nodesmith.plan.command import Command
 
-EndPrice = Callable[[Command, Way], UsdPerHour]
-"""What the cluster costs when, after the command, nothing is left to do by the given way."""
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where a way leads: what the cluster costs when nothing is left to do, and the steps until then."""
+
+    price: UsdPerHour
+    steps: tuple[Foreseen, ...] = ()
+
+
+Follow = Callable[[Command, Way], End]
+"""Where the cluster ends when, after the command, everything is done by the given way."""
 
 
 @dataclass(slots=True)
@@ -31,42 +44,78 @@ class Consolidation:
     scene: Scene
     simulator: Simulator
     ration: Ration
-    end_price: EndPrice
-    evaluator: Evaluator
+    memory: Memory
+    follow: Follow
+    evaluator: Evaluator = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Judge by the operator's policy."""
+        self.evaluator = Evaluator(self.simulator)
 
     def choose(self, candidates: Sequence[Candidate]) -> Proposal | None:
-        """The proposal to carry out."""
+        """The proposal to carry out; `memory` is then what the next pass is to know."""
         match self.scene.policy.way:
             case Way.UPSTREAM:
                 return self._as_upstream(candidates)
             case Way.GREEDY:
-                return self._search(candidates).best
+                return self._search(candidates, self.scene.policy.effort).best
             case Way.FARSIGHTED:
-                return self._farsighted(candidates)
+                return self._intended(candidates) or self._farsighted(candidates)
 
-    def _search(self, candidates: Sequence[Candidate]) -> Search:
+    def _intended(self, candidates: Sequence[Candidate]) -> Proposal | None:
+        """The step that an earlier pass looked ahead to, where the cluster is as it was foreseen."""
+        if not self.memory.intent:
+            return None
+        step, *later = self.memory.intent
+        nodes = take(step, candidates) if holds(step, self.scene) else None
+        if nodes is None or not self.ration.allows(nodes):
+            return None
+        evaluator = self.evaluator if step.n_to_m == self.scene.policy.n_to_m else upstream_evaluator(self.scene)
+        found = evaluator.judge(nodes)
+        if not isinstance(found, Proposal):
+            return None
+        self.memory = replace(self.memory, intent=tuple(later))
+        return found
+
+    def _search(self, candidates: Sequence[Candidate], effort: int) -> Search:
         relaxed = pressure(candidates, self.scene, self.ration)
-        search = Search(self.evaluator, self.ration, relaxed, self.scene.policy.effort)
+        limit = self.scene.shared.effort + effort
+        search = Search(self.evaluator, self.ration, relaxed, limit, self.memory.looked_at)
         search.run(candidates)
         return search
 
     def _as_upstream(self, candidates: Sequence[Candidate]) -> Proposal | None:
-        policy = replace(self.scene.policy, n_to_m=False)
-        evaluator = Evaluator(Simulator(replace(self.scene, policy=policy)))
-        return upstream_proposal(evaluator, self.ration, candidates)
+        return upstream_proposal(upstream_evaluator(self.scene), self.ration, candidates)
 
     def _farsighted(self, candidates: Sequence[Candidate]) -> Proposal | None:
-        search = self._search(candidates)
-        if len(candidates) > self.scene.policy.foresight_nodes:
+        self.memory = replace(self.memory, intent=())
+        if len(candidates) > self.scene.policy.foresight:
+            search = self._search(candidates, self.scene.policy.effort)
+            self._note_looked_at(candidates)
             return search.best
+        search = self._search(candidates, self.scene.policy.effort // 2)
+        self._note_looked_at(candidates)
         upstream = self._as_upstream(candidates)
-        if search.best is None or upstream is None:
-            return search.best or upstream
-        best = min(self._ends(search, upstream), key=lambda end: end[0])
-        return best[1]
+        if search.best is None and upstream is None:
+            return None
+        end, chosen = min(self._ends(search, upstream), key=lambda each: (each[0].price, rank(each[1])))
+        self.memory = replace(self.memory, intent=end.steps)
+        return chosen
 
-    def _ends(self, search: Search, upstream: Proposal) -> Iterator[tuple[tuple[object, ...], Proposal]]:
-        """Every first step worth following and what it ends at, by each way."""
-        for proposal in (*search.alternatives(self.scene.policy.foresight), upstream):
-            for way in (Way.GREEDY, Way.UPSTREAM):
-                yield (self.end_price(proposal.command(), way), rank(proposal)), proposal
+    def _ends(self, search: Search, upstream: Proposal | None) -> Iterator[tuple[End, Proposal]]:
+        """First steps worth taking with where they lead: what saves most, upstream's, then others if effort is left."""
+        good = search.alternatives()
+        pairs = [(each, Way.GREEDY) for each in good[:1]]
+        if upstream is not None:
+            pairs += [(upstream, Way.UPSTREAM), (upstream, Way.GREEDY)]
+        pairs += [(each, way) for way in (Way.GREEDY, Way.UPSTREAM) for each in good[way is Way.GREEDY :]]
+        limit = self.scene.shared.effort + self.scene.policy.effort // 2
+        for index, (proposal, way) in enumerate(pairs):
+            if index < 2 or self.scene.shared.effort < limit:  # noqa: PLR2004 - our way and upstream's
+                yield self.follow(proposal.command(), way), proposal
+
+    def _note_looked_at(self, candidates: Sequence[Candidate]) -> None:
+        asked = frozenset(each.name for each in candidates if self.evaluator.recall((each,)) is not None)
+        seen = self.memory.looked_at | asked
+        is_round = all(each.name in seen for each in candidates)
+        self.memory = replace(self.memory, looked_at=frozenset() if is_round else seen)

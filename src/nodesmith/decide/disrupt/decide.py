@@ -9,26 +9,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 from nodesmith.decide.disrupt.budgets import Allowance, allowances
-from nodesmith.decide.disrupt.candidates import CONSOLIDATION_RULES, Candidate, Question, Scene, candidate, spared
-from nodesmith.decide.disrupt.consolidate import Consolidation
+from nodesmith.decide.disrupt.candidates import CONSOLIDATION_RULES, Candidate, Question, candidate, spared
+from nodesmith.decide.disrupt.consolidate import Consolidation, End
 from nodesmith.decide.disrupt.drift import replace_drifted, replace_drifted_static
 from nodesmith.decide.disrupt.emptiness import delete_empty, empty_nodes
 from nodesmith.decide.disrupt.evaluate import Evaluator
+from nodesmith.decide.disrupt.foreseen import AHEAD, foresee
 from nodesmith.decide.disrupt.policy import Policy, Way
 from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.rationing import Ration
-from nodesmith.decide.disrupt.replay import apply, cluster_price
+from nodesmith.decide.disrupt.replay import apply, price_of
+from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.disrupt.simulate import Simulator
-from nodesmith.decide.disrupt.verdict import Memory, Rejected, RejectionReason, Verdict
+from nodesmith.decide.disrupt.upstream import upstream_evaluator
+from nodesmith.decide.disrupt.verdict import Foreseen, Memory, Rejected, RejectionReason, Verdict
 from nodesmith.decide.schedule.problem import Catalog
-from nodesmith.model.money import UsdPerHour
 from nodesmith.model.nodeclaim import DRIFTED
 from nodesmith.model.nodepool import DisruptionReason
 from nodesmith.plan.command import Command, Method
 from nodesmith.plan.stay import BudgetBlocked, Stay, StayCode, Told
 from nodesmith.state.snapshot import Snapshot
+
+LOOK_AHEAD_SHARE: Final = 12
+"""A step that is looked ahead to gets so small a part of the effort."""
 
 
 def decide(
@@ -71,11 +77,14 @@ def _validate_consolidation(command: Command, found: Sequence[Candidate], this: 
         return Rejected(RejectionReason.CHURN, f"no longer a candidate: {', '.join(lost)}")
     if not this.ration(command.reason).allows(eligible):
         return Rejected(RejectionReason.BUDGET, "the nodes are no longer within their pools' budgets")
+    most = len(command.replacements)
     again = Evaluator(this.simulator()).judge(eligible)
+    if isinstance(again, Refused) or len(again.claims) > most:
+        again = upstream_evaluator(this.scene).judge(eligible)
     if isinstance(again, Refused):
         return Rejected(RejectionReason.SCHEDULING, again.detail)
-    if len(again.claims) > len(command.replacements):
-        detail = f"would now need {len(again.claims)} machines instead of {len(command.replacements)}"
+    if len(again.claims) > most:
+        detail = f"would now need {len(again.claims)} machines instead of {most}"
         return Rejected(RejectionReason.SCHEDULING, detail)
     return again.command()
 
@@ -176,22 +185,26 @@ class _Pass:
                 eligible.append(each)
         if not eligible:
             return None
-        evaluator = Evaluator(self.simulator())
-        proposal = Consolidation(self.scene, self.simulator(), ration, self._end_price, evaluator).choose(eligible)
-        self._note(_explained(each, evaluator, found=proposal is not None) for each in eligible)
+        consolidation = Consolidation(self.scene, self.simulator(), ration, self.memory, self._follow)
+        proposal = consolidation.choose(eligible)
+        self.memory = consolidation.memory
+        self._note(_explained(each, consolidation.evaluator, found=proposal is not None) for each in eligible)
         return proposal.command() if proposal is not None else None
 
-    def _end_price(self, command: Command, way: Way) -> UsdPerHour:
-        """What the cluster would cost an hour when, after the command, nothing is left to do by this way."""
+    def _follow(self, command: Command, way: Way) -> End:
+        """Where the cluster ends when, after the command, everything is done by this way."""
         scene = self.scene
-        policy = replace(scene.policy, way=way, effort=scene.policy.effort // 10)
-        view = apply(command, scene.snapshot, scene.catalog)
-        for step in range(1, len(scene.snapshot.nodes) * 2):
-            following = decide(view, scene.catalog, now=scene.now, policy=policy).command
+        policy = replace(scene.policy, way=way, effort=scene.policy.effort // LOOK_AHEAD_SHARE)
+        view, steps = apply(command, scene.snapshot, scene.catalog, prefix=AHEAD), list[Foreseen]()
+        for step in range(1, 2 * len(scene.snapshot.nodes) + 2):
+            ahead = Scene.of(view, scene.catalog, now=scene.now, policy=policy, shared=scene.shared)
+            following = _Pass(ahead, Memory()).run().command
             if following is None:
                 break
-            view = apply(following, view, scene.catalog, step=step)
-        return cluster_price(view, scene.catalog)
+            if following.reason is DisruptionReason.UNDERUTILIZED:
+                steps.append(foresee(following, ahead, n_to_m=policy.n_to_m and way is not Way.UPSTREAM))
+            view = apply(following, view, scene.catalog, step=step, prefix=AHEAD)
+        return End(price_of(view, scene.types), tuple(steps))
 
     def _note(self, stays: Iterable[Stay | None]) -> None:
         """Remember why nodes stay; the first reason found is the one that is told."""

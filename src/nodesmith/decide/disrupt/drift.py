@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from nodesmith.decide.disrupt.candidates import DRIFT_RULES, Candidate, Scene, spared
-from nodesmith.decide.disrupt.pricing import cheapest_purchase, savings_of
+from nodesmith.decide.disrupt.candidates import DRIFT_RULES, Candidate, spared
+from nodesmith.decide.disrupt.pricing import savings_of
 from nodesmith.decide.disrupt.rationing import Ration
+from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.disrupt.simulate import Simulator
 from nodesmith.model.labels import NODECLASS, NODEPOOL
 from nodesmith.model.meta import EPOCH
@@ -74,7 +75,7 @@ def template_claim(pool: NodePool, scene: Scene) -> PlannedClaim:
         for each in scene.types.get(pool.name, {}).values()
         if each.requirements.intersection_conflict(requirements) is None
     ]
-    cheapest = cheapest_purchase(fitting, requirements) or Purchase("", "", "", None)
+    cheapest = scene.shared.prices.cheapest(fitting, requirements) or Purchase("", "", "", None)
     return PlannedClaim(pool.name, requirements, (), NOTHING, (), cheapest)
 
 

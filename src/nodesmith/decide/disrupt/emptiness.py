@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nodesmith.decide.disrupt.candidates import EMPTINESS_RULES, Candidate, Scene, spared
+from nodesmith.decide.disrupt.candidates import EMPTINESS_RULES, Candidate, spared
 from nodesmith.decide.disrupt.pricing import savings_of
 from nodesmith.decide.disrupt.rationing import Ration
+from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.disrupt.simulate import Simulator
 from nodesmith.plan.command import Command, Method
 from nodesmith.plan.schedule import OnClaim, OnNode

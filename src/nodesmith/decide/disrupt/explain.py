@@ -12,7 +12,6 @@ from nodesmith.decide.disrupt.candidates import (
     EMPTINESS_RULES,
     Candidate,
     Question,
-    Scene,
     candidate,
     spared,
 )
@@ -21,6 +20,7 @@ from nodesmith.decide.disrupt.evaluate import Evaluator
 from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.rationing import Ration
+from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.disrupt.simulate import Simulator
 from nodesmith.decide.schedule.problem import Catalog
 from nodesmith.model.nodepool import DisruptionReason

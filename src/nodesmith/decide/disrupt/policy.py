@@ -45,8 +45,8 @@ class Policy:
     `n_to_m` off means upstream's way: at most one machine is bought, and machines are filled as upstream fills them.
     `calm` is how long a node that was bought to replace others is not replaced again for the same reason. `effort`
     bounds the simulations of one decision: it is counted, not timed, so that the same snapshot gives the same answer.
-    `foresight` is how many proposals are followed to the end before one is taken, where budgets make it several steps;
-    only for so many candidates as `foresight_nodes`, since more even each other out.
+    `foresight` is for how many candidates at most ways are followed to the end before a step is taken; among more of
+    them, what one step spoils the next ones even out.
     `queued` are the provider ids of nodes that a command is taking already, `buffered` the nodes that are kept free.
     """
 
@@ -56,9 +56,8 @@ class Policy:
     calm: timedelta = timedelta(hours=1)
     way: Way = Way.FARSIGHTED
     n_to_m: bool = True
-    effort: int = 20_000
-    foresight: int = 4
-    foresight_nodes: int = 30
+    effort: int = 12_000
+    foresight: int = 30
     queued: frozenset[str] = frozenset()
     buffered: frozenset[str] = frozenset()
 

@@ -15,18 +15,16 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
-from nodesmith.decide.disrupt.candidates import Candidate, Scene, is_settling
-from nodesmith.decide.disrupt.pricing import cheapest_purchase
+from nodesmith.decide.disrupt.candidates import Candidate, is_settling
 from nodesmith.decide.disrupt.rationing import Ration
+from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.schedule.machines import usable_pools
-from nodesmith.decide.schedule.problem import Catalog
 from nodesmith.decide.schedule.quiet import QuietHighs
 from nodesmith.model.labels import SPOT
 from nodesmith.model.nodepool import NodePool
 from nodesmith.model.requirements import Requirements
 from nodesmith.model.resources import Resources, total
 from nodesmith.model.taints import untolerated
-from nodesmith.model.workload import DaemonSet
 from nodesmith.state.snapshot import StateNode
 
 Vector = NDArray[np.float64]
@@ -149,27 +147,25 @@ def _machines(candidates: Sequence[Candidate], scene: Scene, names: Sequence[str
     rows: list[Vector] = []
     costs: list[float] = []
     for pool in usable_pools(scene.pools.values()) if can_buy else ():
-        for room, price in _on_offer(pool, scene.catalog, scene.snapshot.daemonsets):
+        for room, price in _on_offer(pool, scene):
             rows.append(_row(room, names))
             costs.append(price)
     return np.array(rows).reshape(len(rows), len(names)), np.array(costs)
 
 
-def _on_offer(pool: NodePool, catalog: Catalog, daemonsets: Sequence[DaemonSet]) -> list[tuple[dict[str, int], float]]:
+def _on_offer(pool: NodePool, scene: Scene) -> list[tuple[dict[str, int], float]]:
     own = pool.requirements & Requirements.from_labels(pool.labels)
     daemons = total(
         dict(each.template.requests)
-        for each in daemonsets
+        for each in scene.snapshot.daemonsets
         if untolerated(pool.taints, each.template.tolerations) is None
     )
     offers: list[tuple[dict[str, int], float]] = []
-    for kind in catalog.get(pool.name, ()):
-        if kind.requirements.intersection_conflict(own) is not None:
-            continue
-        purchase = cheapest_purchase((kind,), own)
-        if purchase is not None and purchase.price is not None:
+    for kind, quote in scene.shared.prices.quotes(scene.catalog.get(pool.name, ()), own):
+        price = quote.cheapest.price
+        if price is not None and kind.requirements.intersection_conflict(own) is None:
             room = {name: max(0, amount - daemons.get(name, 0)) for name, amount in kind.allocatable.items()}
-            offers.append((room, purchase.price.dollars))
+            offers.append((room, price.dollars))
     return offers
 
 

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
-from nodesmith.decide.disrupt.candidates import Candidate, Scene
+from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.policy import Policy
-from nodesmith.model.instancetype import InstanceType, Offering
-from nodesmith.model.labels import CAPACITY_TYPE, ON_DEMAND, RESERVATION_ID, RESERVED, SPOT, ZONE, ZONE_ID
+from nodesmith.decide.disrupt.quotes import PriceList
+from nodesmith.decide.disrupt.scene import Scene
+from nodesmith.model.instancetype import InstanceType
+from nodesmith.model.labels import CAPACITY_TYPE, ON_DEMAND, RESERVED, SPOT
 from nodesmith.model.money import FREE, UsdPerHour, total_price
 from nodesmith.model.requirements import Requirement, Requirements
-from nodesmith.plan.schedule import PlannedClaim, Purchase
+from nodesmith.plan.schedule import PlannedClaim
 from nodesmith.plan.stay import StayCode
-
-_CLASSES: Final = (RESERVED, SPOT, ON_DEMAND)
-"""Capacity types in the order in which a launch takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,45 +28,6 @@ class Refused:
     code: StayCode
     detail: str
     saving: UsdPerHour | None = None
-
-
-def offerings_allowed(instance_type: InstanceType, requirements: Requirements) -> list[Offering]:
-    """The type's available offerings with a known price that the requirements allow."""
-    zone, zone_id = requirements.get(ZONE), requirements.get(ZONE_ID)
-    capacity_type, reservation = requirements.get(CAPACITY_TYPE), requirements.get(RESERVATION_ID)
-    return [
-        each
-        for each in instance_type.offerings
-        if each.is_available
-        and each.price is not None
-        and zone.allows(each.zone)
-        and capacity_type.allows(each.capacity_type)
-        and (not each.zone_id or zone_id.allows(each.zone_id))
-        and (not each.reservation_id or reservation.allows(each.reservation_id))
-    ]
-
-
-def worst_launch_price(offerings: Iterable[Offering]) -> UsdPerHour | None:
-    """The most that a launch among these offerings can cost: the dearest of the first capacity type that has any."""
-    by_class: dict[str, UsdPerHour] = {}
-    for each in offerings:
-        if each.price is not None:
-            by_class[each.capacity_type] = max(by_class.get(each.capacity_type, FREE), each.price)
-    return next((by_class[name] for name in _CLASSES if name in by_class), None)
-
-
-def cheapest_purchase(types: Iterable[InstanceType], requirements: Requirements) -> Purchase | None:
-    """The cheapest offering of any of the types that the requirements allow."""
-    priced = [
-        (each.price, instance_type.name, each.zone, each.capacity_type)
-        for instance_type in types
-        for each in offerings_allowed(instance_type, requirements)
-        if each.price is not None
-    ]
-    if not priced:
-        return None
-    price, name, zone, capacity_type = min(priced)
-    return Purchase(name, zone, capacity_type, price)
 
 
 def min_values_hold(requirements: Requirements, types: Sequence[InstanceType]) -> bool:
@@ -154,8 +113,9 @@ def _narrow(
             return Refused(StayCode.SPOT_TO_SPOT, detail)
         requirements = _pinned(requirements, SPOT)
     else:
-        requirements = _one_class(requirements, types)
-    kept = _below(types, requirements, limit, same_types)
+        requirements = _one_class(requirements, types, scene.shared.prices)
+    quoted = scene.shared.prices.quotes(types, requirements)
+    kept = [each for each, quote in quoted if quote.worst < min(limit, same_types.get(each.name, limit))]
     if not kept:
         return Refused(StayCode.NOT_CHEAPER, "Can't replace with a cheaper node")
     if is_spot_to_spot and is_single:
@@ -169,41 +129,17 @@ def _narrow(
         kept = _first_enough(kept, requirements, scene.policy)
     if not min_values_hold(requirements, kept):
         return Refused(StayCode.NOT_CHEAPER, "Filtering by price: minValues requirement is not met")
-    cheapest = cheapest_purchase(kept, requirements)
-    if cheapest is None:
-        return Refused(StayCode.NOT_CHEAPER, "Can't replace with a cheaper node")
-    return replace(
-        claim,
-        requirements=requirements,
-        instance_types=tuple(each.name for each in kept),
-        cheapest=cheapest,
-    )
+    names = tuple(each.name for each in kept)
+    cheapest = scene.shared.prices.cheapest(kept, requirements) or claim.cheapest
+    return replace(claim, requirements=requirements, instance_types=names, cheapest=cheapest)
 
 
-def _below(
-    types: Sequence[InstanceType],
-    requirements: Requirements,
-    limit: UsdPerHour,
-    same_types: Mapping[str, UsdPerHour],
-) -> list[InstanceType]:
-    """The types whose worst launch costs less than the limit, and less than any node of their own that leaves."""
-    kept: list[InstanceType] = []
-    for each in types:
-        worst = worst_launch_price(offerings_allowed(each, requirements))
-        if worst is None or worst >= limit:
-            continue
-        if each.name in same_types and worst >= same_types[each.name]:
-            continue
-        kept.append(each)
-    return kept
-
-
-def _one_class(requirements: Requirements, types: Sequence[InstanceType]) -> Requirements:
+def _one_class(requirements: Requirements, types: Sequence[InstanceType], prices: PriceList) -> Requirements:
     """The requirements with spot or on-demand, not both: the launch fails rather than buy what was not compared."""
     stated = requirements.get(CAPACITY_TYPE)
     if not (stated.allows(SPOT) and stated.allows(ON_DEMAND)):
         return requirements
-    cheapest = cheapest_purchase(types, requirements)
+    cheapest = prices.cheapest(types, requirements)
     if cheapest is None or cheapest.capacity_type == RESERVED:
         return requirements
     return _pinned(requirements, cheapest.capacity_type)

@@ -40,19 +40,19 @@ from nodesmith.state.snapshot import Snapshot, StateNode
 _UP: Final = {kind: Condition(kind, "True", changed_at=EPOCH) for kind in (LAUNCHED, IS_REGISTERED, IS_INITIALIZED)}
 
 
-def replacement_name(step: int, index: int) -> str:
-    """The name that a replay gives to a command's replacement."""
-    return f"replacement-{step:04d}-{index}"
+def apply(
+    command: Command, snapshot: Snapshot, catalog: Catalog, *, step: int = 0, prefix: str = "replacement"
+) -> Snapshot:
+    """The snapshot after the command: its nodes gone, its replacements there, its pods where it puts them.
 
-
-def apply(command: Command, snapshot: Snapshot, catalog: Catalog, *, step: int = 0) -> Snapshot:
-    """The snapshot after the command: its nodes gone, its replacements there, its pods where it puts them."""
+    Replacements are called PREFIX-STEP-INDEX, both counted from 0.
+    """
     gone = frozenset(command.nodes)
     pools = {pool.name: pool for pool in snapshot.pools}
     types = index_types(catalog)
     bought = [
         _machine(
-            _identity(replacement_name(step, index), claim, pools[claim.pool_name], types, born=snapshot.taken_at),
+            _identity(f"{prefix}-{step:04d}-{index}", claim, pools[claim.pool_name], types, born=snapshot.taken_at),
             claim,
             pools[claim.pool_name],
             types[claim.pool_name][claim.cheapest.instance_type],
@@ -81,7 +81,11 @@ def apply(command: Command, snapshot: Snapshot, catalog: Catalog, *, step: int =
 
 def cluster_price(snapshot: Snapshot, catalog: Catalog) -> UsdPerHour:
     """What the nodes with a NodeClaim cost an hour; those of unknown price count as nothing."""
-    types: Types = index_types(catalog)
+    return price_of(snapshot, index_types(catalog))
+
+
+def price_of(snapshot: Snapshot, types: Types) -> UsdPerHour:
+    """The same, with the catalog indexed already."""
     prices = [hourly_price(node, types) for node in snapshot.nodes if node.claim is not None]
     return total_price(price for price in prices if price is not None)
 

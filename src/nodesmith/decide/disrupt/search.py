@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.evaluate import Evaluator, Proposal, effort_of
@@ -16,24 +17,31 @@ from nodesmith.decide.disrupt.pressure import Pressure
 from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.rationing import Ration
 
+LEAST_QUESTIONS: Final = 2
+"""What a search may ask whatever it costs: about all nodes, and about those that the relaxation removes."""
+
 
 @dataclass(slots=True)
 class Search:
-    """One search. `effort` bounds what it may spend, counted as `effort_of` counts."""
+    """One search. `limit` bounds the effort spent when it ends, counted as `effort_of` counts."""
 
     evaluator: Evaluator
     ration: Ration
     pressure: Pressure
-    effort: int
+    limit: int
+    looked_at: frozenset[str] = frozenset()
     best: Proposal | None = None
     found: list[Proposal] = field(default_factory=list)
+    asked: int = 0
 
     def run(self, candidates: Sequence[Candidate]) -> Proposal | None:
-        """The best proposal found, or None where everything is refused."""
+        """The best proposal found, or None where everything is refused.
+
+        Those that were looked at alone in earlier passes have their turn after the others.
+        """
         order = self.pressure.order(candidates)
         self.consider(self._ideas(order))
-        for each in order:
-            self._try((each,))
+        self.consider((each,) for each in sorted(order, key=lambda each: each.name in self.looked_at))
         self._improve(order)
         return self.best
 
@@ -74,6 +82,7 @@ class Search:
             return False
         if self.evaluator.recall(idea) is None and not self._can_afford(idea):
             return False
+        self.asked += 1
         found = self.evaluator.judge(idea)
         if isinstance(found, Refused):
             return False
@@ -83,18 +92,18 @@ class Search:
         self.best = found
         return True
 
-    def alternatives(self, count: int) -> list[Proposal]:
-        """Good proposals that differ in kind: what saves most, and what saves most buying nothing, or one machine."""
+    def alternatives(self) -> list[Proposal]:
+        """Good proposals that differ in kind: what saves most, buying anything, nothing or one machine; the least."""
         ranked = sorted(self.found, key=rank)
-        first = [next((each for each in ranked if len(each.claims) <= most), None) for most in (len(ranked), 0, 1)]
+        kinds = [next((each for each in ranked if len(each.claims) <= most), None) for most in (len(ranked), 0, 1)]
         small = min(ranked, key=lambda each: (len(each.candidates), rank(each)), default=None)
-        chosen = {_names(each): each for each in (*first, small) if each is not None}
-        return list(chosen.values())[:count]
+        chosen = {_names(each): each for each in (*kinds, small) if each is not None}
+        return list(chosen.values())
 
     def _can_afford(self, idea: Sequence[Candidate]) -> bool:
-        """Whether asking is within the effort; the first question always is."""
-        spent = self.evaluator.effort
-        return not spent or spent + effort_of(idea, self.evaluator.scene) <= self.effort
+        """Whether asking is within the limit; the first questions always are."""
+        scene = self.evaluator.scene
+        return self.asked < LEAST_QUESTIONS or scene.shared.effort + effort_of(idea, scene) <= self.limit
 
 
 def _neighbours(inside: Sequence[Candidate], outside: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:

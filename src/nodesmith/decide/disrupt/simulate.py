@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from nodesmith.decide.disrupt.candidates import Candidate, Scene
+from nodesmith.decide.disrupt.candidates import Candidate
+from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.schedule.problem import MinValuesPolicy, PricingPolicy, Problem, pods_to_place
 from nodesmith.decide.schedule.solve import schedule
 from nodesmith.model.pod import Pod
@@ -60,11 +61,12 @@ class Simulator:
             without=frozenset(each.name for each in candidates),
             options=self._options,
         )
-        return self._judge(schedule(problem), frozenset(moved))
+        return self._judge(schedule(problem, self.scene.shared.stock), frozenset(moved))
 
     def _stranded_anyway(self) -> frozenset[str]:
         """Pods of leaving nodes that have no place even if nothing else leaves: that is no candidate's fault."""
-        plan = schedule(Problem(self.scene.snapshot, self.scene.catalog, self._others, options=self._options))
+        problem = Problem(self.scene.snapshot, self.scene.catalog, self._others, options=self._options)
+        plan = schedule(problem, self.scene.shared.stock)
         return frozenset(plan.unplaced)
 
     def _judge(self, plan: SchedulePlan, moved: frozenset[str]) -> Simulation:

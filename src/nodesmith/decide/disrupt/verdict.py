@@ -8,8 +8,22 @@ from datetime import datetime
 from enum import StrEnum
 
 from nodesmith.decide.disrupt.budgets import Allowance
+from nodesmith.model.money import UsdPerHour
 from nodesmith.plan.command import Command
 from nodesmith.plan.stay import BudgetBlocked, Stay
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A step that an earlier pass looked ahead to: when the cluster is as foreseen, these nodes are to leave.
+
+    A node is known by its name; one that was yet to be bought (`@` first) by a pod that it was to hold.
+    """
+
+    price: UsdPerHour
+    pods: frozenset[str]
+    nodes: tuple[str, ...]
+    n_to_m: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +31,13 @@ class Memory:
     """What one pass leaves to the next; losing it costs nothing but time.
 
     `resting` are nodes whose last command failed or was not upheld, with the moment until which they are left alone: so
-    that one node's failures never starve the others. `looked_at` are nodes whose own leaving was simulated in this
-    round; when searches are short the next pass takes the others first.
+    that one node's failures never starve the others. `intent` are the steps that follow the last command, in order.
+    `looked_at` are nodes whose leaving alone was asked about in this round: when the effort is short, the next pass
+    asks about the others first.
     """
 
     resting: Mapping[str, datetime] = field(default_factory=dict)
+    intent: tuple[Foreseen, ...] = ()
     looked_at: frozenset[str] = frozenset()
 
     def rests(self, node: str, now: datetime) -> bool:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from nodesmith.decide.disrupt.candidates import Candidate, Scene
+from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.costs import hourly_price, reschedule_cost
 from nodesmith.decide.disrupt.policy import BALANCED_K, Bar, bar_of
 from nodesmith.decide.disrupt.pricing import Refused
+from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.model.money import UsdPerHour
 from nodesmith.model.nodepool import ConsolidationPolicy
 from nodesmith.plan.stay import StayCode

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from nodesmith.decide.disrupt.candidates import Candidate, Question, Scene, candidate
+from nodesmith.decide.disrupt.candidates import Candidate, Question, candidate
 from nodesmith.decide.disrupt.policy import Policy
+from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.model import labels
 from nodesmith.model.instancetype import InstanceType, Offering, Overhead
 from nodesmith.model.meta import Condition, ObjectMeta, OwnerReference

@@ -5,12 +5,10 @@ from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.disrupt.pricing import (
     Refused,
     cheaper,
-    cheapest_purchase,
     min_values_hold,
-    offerings_allowed,
     savings_of,
-    worst_launch_price,
 )
+from nodesmith.decide.disrupt.quotes import PriceList, offerings_allowed, worst_launch_price
 from nodesmith.model import labels
 from nodesmith.model.instancetype import InstanceType, Offering
 from nodesmith.model.money import UsdPerHour
@@ -25,7 +23,7 @@ ON_DEMAND = Requirements.of((Requirement(labels.CAPACITY_TYPE, frozenset({labels
 
 
 def claim(*types: InstanceType, requirements: Requirements = BOTH) -> PlannedClaim:
-    purchase = cheapest_purchase(types, requirements) or Purchase("", "", "", None)
+    purchase = PriceList().cheapest(types, requirements) or Purchase("", "", "", None)
     return PlannedClaim("default", requirements, tuple(each.name for each in types), {}, ("default/web",), purchase)
 
 
@@ -187,4 +185,4 @@ def test_savings_are_exact_and_unknown_where_a_price_is() -> None:
 @pytest.mark.parametrize("types", [(), (TYPES[0],)])
 def test_nothing_to_buy_has_no_price(types: tuple[InstanceType, ...]) -> None:
     nowhere = Requirements.from_labels({labels.ZONE: "z"})
-    assert cheapest_purchase(types, nowhere) is None
+    assert PriceList().cheapest(types, nowhere) is None

@@ -1,0 +1,54 @@
+"""What every rule and every simulation of a pass may look at, worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nodesmith.decide.disrupt.costs import Types, index_types
+from nodesmith.decide.disrupt.policy import Policy
+from nodesmith.decide.disrupt.protection import Guards
+from nodesmith.decide.disrupt.quotes import PriceList
+from nodesmith.decide.schedule.problem import Catalog
+from nodesmith.decide.schedule.stock import Stock
+from nodesmith.model.nodepool import NodePool
+from nodesmith.state.snapshot import Snapshot
+
+
+@dataclass(slots=True)
+class Shared:
+    """What passes over the same catalog have in common: memories that change no answer, and the effort spent so far."""
+
+    stock: Stock = field(default_factory=Stock)
+    prices: PriceList = field(default_factory=PriceList)
+    effort: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The scene of one pass."""
+
+    snapshot: Snapshot
+    catalog: Catalog
+    now: datetime
+    policy: Policy
+    pools: Mapping[str, NodePool]
+    types: Types
+    guards: Guards
+    shared: Shared
+
+    @classmethod
+    def of(
+        cls,
+        snapshot: Snapshot,
+        catalog: Catalog,
+        *,
+        now: datetime,
+        policy: Policy,
+        shared: Shared | None = None,
+    ) -> Scene:
+        """The scene of a pass over this snapshot; a pass that looks ahead shares with the one that asked."""
+        pools = {pool.name: pool for pool in snapshot.pools}
+        guards, types = Guards.of(snapshot.budgets), index_types(catalog)
+        return cls(snapshot, catalog, now, policy, pools, types, guards, shared or Shared())
