@@ -16,20 +16,10 @@ T = TypeVar("T")
 
 class _Event(msgspec.Struct):
     type: str
-    object: msgspec.Raw
-
-
-class _Metadata(msgspec.Struct, rename="camel"):
-    resource_version: str = ""
-
-
-class _Versioned(msgspec.Struct):
-    metadata: _Metadata
+    object: dict[str, Any]
 
 
 _EVENTS = msgspec.json.Decoder(_Event)
-_VERSIONED = msgspec.json.Decoder(_Versioned)
-_OBJECTS: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 
 class ChangeReader(Generic[T]):
@@ -58,12 +48,12 @@ class ChangeReader(Generic[T]):
         try:
             event = _EVENTS.decode(line)
             if event.type == "ERROR":
-                status = msgspec.json.decode(event.object, type=Status)
+                status = msgspec.convert(event.object, Status)
                 raise translate(status.code, status, about=self._about)
             change_type = ChangeType(event.type)
-            version = _VERSIONED.decode(event.object).metadata.resource_version
-            value = None if change_type is ChangeType.BOOKMARK else self._kind.decode(_OBJECTS.decode(event.object))
-        except (msgspec.DecodeError, ValueError) as error:
+            version = event.object["metadata"].get("resourceVersion") or ""
+            value = None if change_type is ChangeType.BOOKMARK else self._kind.decode(event.object)
+        except (msgspec.DecodeError, ValueError, KeyError) as error:
             raise Unavailable(f"{self._about}: cannot read what came: {error}") from error
         return Change(change_type, value, version)
 
@@ -75,7 +65,7 @@ class _ListMetadata(msgspec.Struct, rename="camel"):
 
 class _List(msgspec.Struct):
     metadata: _ListMetadata
-    items: list[msgspec.Raw] | None = None
+    items: list[dict[str, Any]] | None = None
 
 
 _LISTS = msgspec.json.Decoder(_List)
@@ -90,7 +80,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 def read_page(kind: Kind[T], body: bytes) -> Page[T]:
-    """The page in an answer's body; items are decoded one by one, so that only one is in memory as JSON."""
+    """The page in an answer's body."""
     listed = _LISTS.decode(body)
-    items = [kind.decode(_OBJECTS.decode(item)) for item in listed.items or ()]
+    items = [kind.decode(item) for item in listed.items or ()]
     return Page(items, listed.metadata.resource_version, listed.metadata.continue_)
