@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from nodesmith.decide.schedule.validate.case import Case
+from nodesmith.decide.schedule.validate.choice import Choice
 from nodesmith.decide.schedule.validate.classes import Classes, PodClass, hard_rules, selectors
 from nodesmith.decide.schedule.validate.company import Affinity, anti_affinity_problems
 from nodesmith.decide.schedule.validate.order import is_reachable
@@ -17,9 +18,6 @@ from nodesmith.decide.schedule.validate.violation import Code, Violation
 from nodesmith.model.labels import HOSTNAME
 from nodesmith.model.pod import PodSpec
 from nodesmith.model.requirements import Requirement, Requirements
-
-_MOST_TRIALS = 400
-"""How many ways for open claims to turn out are looked at before the best so far is judged."""
 
 
 def check_topology(case: Case) -> Iterator[Violation]:
@@ -35,9 +33,13 @@ def check_topology(case: Case) -> Iterator[Violation]:
     looked_at = {expression.key for selector in selectors(ruling) for expression in selector.expressions}
     classes = Classes(looked_at, case.problem.snapshot.namespaces)
     places = PlaceBuilder(case, classes, keys).all()
-    board = _Board(case, classes, places)
-    board.choose()
-    yield from sorted(board.problems())
+    owners = dict.fromkeys(known for place in places for known in place.new if known.spreads)
+    opened = open_domains(case, owners)
+    Choice(classes, places, opened).choose()
+    found = [violation for _, violation in anti_affinity_problems(classes, places)]
+    found += Affinity(classes, places).problems()
+    found += _spread_problems(classes, places, opened)
+    yield from sorted(found)
 
 
 def _ruling_specs(case: Case) -> list[PodSpec]:
@@ -50,62 +52,18 @@ def _ruling_specs(case: Case) -> list[PodSpec]:
     return list(specs.values())
 
 
-class _Board:
-    """The places, with an option taken for each."""
-
-    def __init__(self, case: Case, classes: Classes, places: Sequence[Place]) -> None:
-        self._classes = classes
-        self._places = places
-        owners = dict.fromkeys(known for place in places for known in place.new if known.spreads)
-        self._open = open_domains(case, owners)
-
-    def problems(self) -> list[Violation]:
-        """What is wrong with the options as they are."""
-        found = [violation for _, violation in anti_affinity_problems(self._classes, self._places)]
-        found += Affinity(self._classes, self._places).problems()
-        return found + self._spread_problems()
-
-    def _spread_problems(self) -> list[Violation]:
-        spread = Spread(self._classes, self._places, self._open)
-        problems = list(spread.problems())
-        keyless = [violation for _, _, violation in problems if violation.code is Code.SPREAD_KEY]
-        skewed = [(known, violation) for known, _, violation in problems if violation.code is Code.SPREAD_SKEW]
-        if not skewed or is_reachable(spread, dict.fromkeys(known for known, _ in skewed)):
-            return keyless
-        with_nodes_only = Spread(self._classes, self._places, {}).problems()
-        if not any(violation.code is Code.SPREAD_SKEW for _, _, violation in with_nodes_only):
-            return keyless + [Violation(Code.SPREAD_UNIVERSE, each.objects, each.detail) for _, each in skewed]
-        return keyless + [violation for _, violation in skewed]
-
-    def choose(self) -> None:
-        """Take for each open claim an option that leaves as little wrong as can be found."""
-        undecided = [place for place in self._places if len(place.options) > 1 and place.new]
-        if not undecided:
-            return
-        weight = self._weight()
-        trials = _MOST_TRIALS
-        improved = True
-        while weight and improved and trials > 0:
-            improved = False
-            for place in undecided:
-                before = place.chosen
-                for number in range(len(place.options)):
-                    if number == before or not weight or trials <= 0:
-                        continue
-                    kept, place.chosen = place.chosen, number
-                    trials -= 1
-                    trial = self._weight()
-                    if trial < weight:
-                        weight, improved = trial, True
-                    else:
-                        place.chosen = kept
-
-    def _weight(self) -> int:
-        """How much is wrong."""
-        anti = sum(excess for excess, _ in anti_affinity_problems(self._classes, self._places))
-        lonely = sum(1 for _ in Affinity(self._classes, self._places).problems())
-        uneven = sum(excess for _, excess, _ in Spread(self._classes, self._places, self._open).problems())
-        return anti + lonely + uneven
+def _spread_problems(classes: Classes, places: Sequence[Place], opened: Open) -> list[Violation]:
+    """The domains that are too full for any order of placement."""
+    spread = Spread(classes, places, opened)
+    problems = list(spread.problems())
+    keyless = [violation for _, _, violation in problems if violation.code is Code.SPREAD_KEY]
+    skewed = [(known, violation) for known, _, violation in problems if violation.code is Code.SPREAD_SKEW]
+    if not skewed or is_reachable(spread, dict.fromkeys(known for known, _ in skewed)):
+        return keyless
+    with_nodes_only = Spread(classes, places, {}).problems()
+    if not any(violation.code is Code.SPREAD_SKEW for _, _, violation in with_nodes_only):
+        return keyless + [Violation(Code.SPREAD_UNIVERSE, each.objects, each.detail) for _, each in skewed]
+    return keyless + [violation for _, violation in skewed]
 
 
 def open_domains(case: Case, owners: Iterable[PodClass]) -> Open:
