@@ -1,20 +1,38 @@
-"""docs/reference/metrics.md, from the catalog of metrics."""
+"""docs/reference/metrics.md, from the catalog of metrics and from what the sources record."""
 
-from nodesmith.adapters.telemetry.catalog import METRICS, MetricType
+from collections.abc import Iterable
+from pathlib import Path
+
+from nodesmith.adapters.telemetry.catalog import METRICS, STATUS, Metric
+
+SOURCE = Path(__file__).parents[2] / "src" / "nodesmith"
+CATALOG = SOURCE / "adapters" / "telemetry" / "catalog.py"
 
 HEAD = """# Metrics
 
-Served on the metrics port (8080) at `/metrics`. Names, types and labels are Karpenter's. Generated; do not edit.
+Served on the metrics port (8080) at `/metrics`. Names, types and labels are Karpenter's, so that its dashboards and alerts
+work. Generated; do not edit.
 
-| metric | type | labels | what it says |
-|---|---|---|---|
+"""
+UNRECORDED = """
+## Not recorded
+
+Karpenter has these too. nodesmith knows their names and does not record them.
+
 """
 
 
 def outputs() -> dict[str, str]:
     """The page."""
-    rows = []
-    for metric in sorted(METRICS, key=lambda each: each.full_name):
+    texts = [path.read_text("utf-8") for path in SOURCE.rglob("*.py") if path != CATALOG]
+    recorded = {metric for metric in METRICS if metric in STATUS or any(f'"{metric.name}"' in text for text in texts)}
+    page = HEAD + _table(recorded) + UNRECORDED + _table(set(METRICS) - recorded)
+    return {"docs/reference/metrics.md": page}
+
+
+def _table(metrics: Iterable[Metric]) -> str:
+    rows = ["| metric | type | labels | what it says |\n|---|---|---|---|\n"]
+    for metric in sorted(metrics, key=lambda each: each.full_name):
         labels = ", ".join(f"`{label}`" for label in metric.labels)
-        rows.append(f"| `{metric.full_name}` | {MetricType(metric.type).value} | {labels} | {metric.about} |\n")
-    return {"docs/reference/metrics.md": HEAD + "".join(rows)}
+        rows.append(f"| `{metric.full_name}` | {metric.type.value} | {labels} | {metric.about} |\n")
+    return "".join(rows)

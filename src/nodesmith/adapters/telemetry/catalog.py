@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from nodesmith.model.labels import NODEPOOL, WELL_KNOWN
+
 PREFIX: Final = "karpenter_"
 UNPREFIXED: Final = ("operator_", "controller_runtime_", "workqueue_", "client_go_", "aws_sdk_go_", "leader_election_")
 
@@ -80,15 +82,15 @@ def _summary(name: str, labels: str, about: str) -> Metric:
     return Metric(name, MetricType.SUMMARY, tuple(labels.split()), about)
 
 
-_NODE: Final = (
-    "node_name nodepool phase managed region zone arch os instance_type capacity_type windows_build zone_id"
-    " instance_category instance_family instance_generation instance_size instance_cpu instance_cpu_manufacturer"
-    " instance_memory instance_hypervisor instance_local_nvme instance_network_bandwidth instance_ebs_bandwidth"
-    " instance_gpu_name instance_gpu_manufacturer instance_gpu_count instance_gpu_memory"
-    " instance_accelerator_name instance_accelerator_manufacturer instance_accelerator_count"
-    " instance_encryption_in_transit_supported instance_capability_flex instance_cpu_sustained_clock_speed_mhz"
-)
-NODE_LABELS: Final = tuple(_NODE.split())
+def label_of(key: str) -> str:
+    """The metric label of a node label: `karpenter.k8s.aws/instance-cpu` is `instance_cpu`."""
+    return key.rpartition("/")[2].replace("-", "_")
+
+
+NODE_LABEL_KEYS: Final = tuple(sorted(WELL_KNOWN - {NODEPOOL}, key=label_of))
+"""Which labels of a node its metrics carry."""
+
+_NODE: Final = " ".join(("node_name", "nodepool", "phase", "managed", *map(label_of, NODE_LABEL_KEYS)))
 
 SCHEDULING: Final = (
     _gauge("build_info", "version goversion goarch commit", "Always 1; the labels say what is running."),
@@ -240,7 +242,7 @@ MACHINERY: Final = (
     _counter("aws_sdk_go_request_attempt_total", "service operation code", "Attempts of calls to AWS."),
     _seconds("aws_sdk_go_request_attempt_duration_seconds", "service operation", "How long an attempt took."),
 )
-_KINDS: Final = ("nodeclaim", "nodepool", "node", "ec2nodeclass")
+_KINDS: Final = ("nodeclaim", "nodepool", "node")
 STATUS: Final = tuple(
     metric
     for kind in _KINDS

@@ -17,12 +17,14 @@ from nodesmith.adapters.telemetry.metrics import PrometheusMetrics
 Probe = Callable[[], str | None]
 """What is wrong, or None."""
 
+Answer = Callable[[web.Request], Awaitable[web.Response]]
+
 
 @dataclass(slots=True)
 class HttpServer:
     """Serves some paths on one port until it is cancelled; port 0 takes a free one, which `port` then says."""
 
-    paths: Mapping[str, Callable[[web.Request], web.Response]]
+    paths: Mapping[str, Answer]
     port: int
     host: str = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus come from outside of the pod
     listening: asyncio.Event = field(default_factory=asyncio.Event)
@@ -31,7 +33,7 @@ class HttpServer:
         """Serve."""
         application = web.Application()
         for path, answer in self.paths.items():
-            application.router.add_get(path, _handler(answer))
+            application.router.add_get(path, answer)
         runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -49,17 +51,18 @@ def probe_server(port: int, *, live: Mapping[str, Probe], ready: Mapping[str, Pr
 
 
 def metrics_server(port: int, metrics: PrometheusMetrics) -> HttpServer:
-    """`/metrics`."""
+    """`/metrics`. The text is made beside the loop: that of a large cluster takes a while."""
 
-    def answer(request: web.Request) -> web.Response:
-        body, content_type = metrics.text(request.headers.get("Accept", ""))
+    async def answer(request: web.Request) -> web.Response:
+        metrics.look()
+        body, content_type = await asyncio.to_thread(metrics.text, request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     return HttpServer({"/metrics": answer}, port)
 
 
-def _asking(probes: Mapping[str, Probe]) -> Callable[[web.Request], web.Response]:
-    def answer(request: web.Request) -> web.Response:
+def _asking(probes: Mapping[str, Probe]) -> Answer:
+    async def answer(request: web.Request) -> web.Response:
         found = {name: probe() for name, probe in probes.items()}
         is_well = not any(found.values())
         if is_well and "verbose" not in request.query:
@@ -68,10 +71,3 @@ def _asking(probes: Mapping[str, Probe]) -> Callable[[web.Request], web.Response
         return web.Response(text="\n".join(lines) + "\n", status=200 if is_well else 500)
 
     return answer
-
-
-def _handler(answer: Callable[[web.Request], web.Response]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handle(request: web.Request) -> web.Response:
-        return answer(request)
-
-    return handle

@@ -9,9 +9,10 @@ from __future__ import annotations
 import bisect
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, Protocol, cast
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import Metric as PrometheusMetric
 from prometheus_client.core import SummaryMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
@@ -60,11 +61,24 @@ class Quantiles(Collector):
         yield family
 
 
+class Looking(Protocol):
+    """A collector whose numbers are read off something when asked."""
+
+    def look(self) -> None:
+        """Take what `collect` will tell; called where the something may be looked at."""
+        ...
+
+    def collect(self) -> Iterable[PrometheusMetric]:
+        """The numbers as they were at the last look; called in another thread."""
+        ...
+
+
 class PrometheusMetrics:
-    """Everything recorded since the start. Collectors that read their numbers when asked may be added to `registry`."""
+    """Everything recorded since the start, and what the added collectors see."""
 
     def __init__(self, clock: Clock, log: Log) -> None:
         self.registry = CollectorRegistry()
+        self._looking: list[Looking] = []
         self._log = log
         self._unknown: set[str] = set()
         self._counters: dict[str, Counter] = {}
@@ -107,6 +121,16 @@ class PrometheusMetrics:
             gauge = Gauge(metric.full_name, metric.about, metric.labels, registry=self.registry)
             self._gauges[name] = gauge
         (gauge.labels(*_values(metric, labels)) if metric.labels else gauge).set(value)
+
+    def add(self, collector: Looking) -> None:
+        """The collector's numbers are told too."""
+        self._looking.append(collector)
+        self.registry.register(cast("Collector", collector))
+
+    def look(self) -> None:
+        """All collectors have looked."""
+        for collector in self._looking:
+            collector.look()
 
     def text(self, accept: str = "") -> tuple[bytes, str]:
         """All numbers as Prometheus reads them, and the content type of that."""

@@ -1,0 +1,175 @@
+"""Numbers about the cluster itself: pods, nodes, conditions. They are read off a snapshot when Prometheus asks.
+
+Nothing is kept between two scrapes, so a pod that is gone leaves no series behind, and nothing is counted that nobody
+wants to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import Metric as PrometheusMetric
+
+from nodesmith.adapters.telemetry.catalog import BY_NAME, NODE_LABEL_KEYS
+from nodesmith.model.labels import ARCH
+from nodesmith.model.meta import Conditions, ObjectMeta
+from nodesmith.model.pod import Pod
+from nodesmith.model.quantity import CPU, MILLI_CPU_PER_CORE
+from nodesmith.model.resources import Resources, minus, total
+from nodesmith.state.snapshot import Snapshot, StateNode
+
+Values = Iterable[tuple[tuple[str, ...], float]]
+
+
+class ClusterStateCollector:
+    """What `look` gives, as metrics."""
+
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._snapshot = snapshot
+        self._seen: Snapshot | None = None
+        self._synced_at: datetime | None = None
+
+    def look(self) -> None:
+        """The numbers are of now."""
+        self._seen = self._snapshot()
+        if self._seen.is_synced or self._synced_at is None:
+            self._synced_at = self._seen.taken_at
+
+    def collect(self) -> Iterator[PrometheusMetric]:
+        """The numbers of the last look."""
+        seen, synced_at = self._seen, self._synced_at
+        if seen is None or synced_at is None:
+            return
+        yield _family("cluster_state_node_count", [((), float(len(seen.nodes)))])
+        yield _family("cluster_state_synced", [((), float(seen.is_synced))])
+        unsynced_s = 0.0 if seen.is_synced else (seen.taken_at - synced_at).total_seconds()
+        yield _family("cluster_state_unsynced_time_seconds", [((), unsynced_s)])
+        yield _family("cluster_utilization_percent", _utilization(seen))
+        yield _family("pods_state", _pods(seen))
+        yield from _nodes(seen)
+        yield from _conditions(seen)
+
+
+def _family(name: str, values: Values) -> GaugeMetricFamily:
+    metric = BY_NAME[name]
+    family = GaugeMetricFamily(metric.full_name, metric.about, labels=metric.labels)
+    for labels, value in values:
+        family.add_metric(labels, value)
+    return family
+
+
+def _amount(name: str, amount: int) -> float:
+    """As dashboards expect it: cores for CPU, whole units for the rest."""
+    return amount / MILLI_CPU_PER_CORE if name == CPU else float(amount)
+
+
+def _utilization(seen: Snapshot) -> Values:
+    offered = total(state.allocatable for state in seen.nodes)
+    asked = total(pod.requests for state in seen.nodes for pod in state.pods)
+    for name, amount in sorted(offered.items()):
+        if amount:
+            yield (name,), 100.0 * asked.get(name, 0) / amount
+
+
+def _pods(seen: Snapshot) -> Values:
+    nodes = {state.node.name: state for state in seen.nodes if state.node is not None}
+    for pod in seen.pods:
+        state = nodes.get(pod.node_name)
+        yield (*_pod_labels(pod), *_place(state), *_doing(pod, state)), 1.0
+
+
+def _pod_labels(pod: Pod) -> tuple[str, ...]:
+    owner = pod.meta.owners[0] if pod.meta.owners else None
+    owned_by = (
+        f"/apis/{owner.api_version}/namespaces/{pod.meta.namespace}/{owner.kind.lower()}s/{owner.name}" if owner else ""
+    )
+    return pod.meta.name, pod.meta.namespace, owned_by, pod.node_name, _yes(pod.node_name)
+
+
+def _place(state: StateNode | None) -> tuple[str, ...]:
+    """Pool, zone, arch, capacity type and instance type of the pod's node."""
+    if state is None:
+        return ("", "", "", "", "")
+    return state.pool_name, state.zone, state.labels.get(ARCH, ""), state.capacity_type, state.instance_type
+
+
+def _doing(pod: Pod, state: StateNode | None) -> tuple[str, str, str]:
+    phase = "Terminating" if pod.meta.is_deleting else pod.phase
+    return phase, _yes(pod.is_ready), _yes(state is not None and state.is_managed)
+
+
+def _nodes(seen: Snapshot) -> Iterator[PrometheusMetric]:
+    described = [(_node_labels(state), state) for state in seen.nodes if state.node is not None]
+    for name, amounts_of in (
+        ("nodes_allocatable", lambda state: state.allocatable),
+        ("nodes_total_pod_requests", lambda state: _sum(state, daemons=False, of=lambda pod: pod.requests)),
+        ("nodes_total_pod_limits", lambda state: _sum(state, daemons=False, of=lambda pod: pod.limits)),
+        ("nodes_total_daemon_requests", lambda state: _sum(state, daemons=True, of=lambda pod: pod.requests)),
+        ("nodes_total_daemon_limits", lambda state: _sum(state, daemons=True, of=lambda pod: pod.limits)),
+        ("nodes_system_overhead", lambda state: minus(state.capacity, state.allocatable)),
+    ):
+        yield _family(
+            name,
+            [
+                ((*labels, resource), _amount(resource, amount))
+                for labels, state in described
+                for resource, amount in sorted(amounts_of(state).items())
+            ],
+        )
+    yield _family(
+        "nodes_current_lifetime_seconds",
+        [
+            (labels, (seen.taken_at - state.node.meta.created_at).total_seconds())
+            for labels, state in described
+            if state.node is not None
+        ],
+    )
+
+
+def _node_labels(state: StateNode) -> tuple[str, ...]:
+    phase = "Deleting" if state.is_deleting else ("Active" if state.is_initialized else "Pending")
+    labels: Mapping[str, str] = state.labels
+    return (
+        state.name,
+        state.pool_name,
+        phase,
+        _yes(state.is_managed),
+        *(labels.get(key, "") for key in NODE_LABEL_KEYS),
+    )
+
+
+def _sum(state: StateNode, *, daemons: bool, of: Callable[[Pod], Resources]) -> Resources:
+    return total(of(pod) for pod in state.pods if pod.is_owned_by_daemonset is daemons)
+
+
+def _conditions(seen: Snapshot) -> Iterator[PrometheusMetric]:
+    by_kind: dict[str, list[tuple[ObjectMeta, Conditions]]] = {
+        "nodeclaim": [(state.claim.meta, state.claim.conditions) for state in seen.nodes if state.claim is not None],
+        "node": [(state.node.meta, state.node.conditions) for state in seen.nodes if state.node is not None],
+        "nodepool": [(pool.meta, pool.conditions) for pool in seen.pools],
+    }
+    for kind, objects in by_kind.items():
+        told = [
+            ((each.type, each.status, each.reason, meta.namespace, meta.name), each.changed_at)
+            for meta, conditions in objects
+            for each in conditions.values()
+        ]
+        yield _family(f"operator_{kind}_status_condition_count", [(labels, 1.0) for labels, _ in told])
+        yield _family(
+            f"operator_{kind}_status_condition_current_status_seconds",
+            [(labels, (seen.taken_at - since).total_seconds()) for labels, since in told],
+        )
+        yield _family(
+            f"operator_{kind}_termination_current_time_seconds",
+            [
+                ((meta.namespace, meta.name), (seen.taken_at - meta.deleted_at).total_seconds())
+                for meta, _ in objects
+                if meta.deleted_at is not None
+            ],
+        )
+
+
+def _yes(answer: object) -> str:
+    return "true" if answer else "false"
