@@ -1,14 +1,14 @@
-"""A small cluster around the controllers: Deployments, a scheduler that fits by resources, taints and selectors, and
-kubelets that join late. Quick on purpose: hundreds of runs fit into a test session.
+"""A cluster in virtual time with the controllers in it, and short ways to say what happens there.
+
+Hosts boot in exactly half a minute and pods start within a second, so that a test can count on times.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -18,55 +18,31 @@ from nodesmith.adapters.memory.cluster import MemoryCluster
 from nodesmith.adapters.memory.faults import Faults
 from nodesmith.adapters.memory.queue import MemoryQueue
 from nodesmith.adapters.memory.recording import RecordedEvents, RecordedMetrics
-from nodesmith.adapters.memory.server import ApiServer
-from nodesmith.api.kind import Kind, Manifest
-from nodesmith.api.kinds import (
-    EC2_NODE_CLASS,
-    NODE,
-    NODE_CLAIM,
-    NODE_POOL,
-    POD,
-    POD_DISRUPTION_BUDGET,
-    REPLICA_SET,
-    STATEFUL_SET,
-)
-from nodesmith.api.meta import format_time, parse_time
-from nodesmith.api.scalars import taints_to_json
+from nodesmith.api.kind import Manifest
+from nodesmith.api.kinds import DEPLOYMENT, NODE, NODE_CLAIM, POD, STATEFUL_SET
 from nodesmith.controllers.build import Controllers, at_once, build
 from nodesmith.controllers.ports import Ports
 from nodesmith.controllers.shell import Options
 from nodesmith.decide.disrupt.decide import decide, validate
 from nodesmith.decide.schedule.solve import schedule
 from nodesmith.model.labels import CAPACITY_TYPE, SPOT
+from nodesmith.model.meta import Condition
 from nodesmith.model.node import Node
+from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.pod import Pod
-from nodesmith.model.resources import fits, format_resources, minus, total
-from nodesmith.model.taints import NO_EXECUTE, NO_SCHEDULE, untolerated
 from nodesmith.ports.cloud import Cloud
 from nodesmith.ports.cluster import Cluster
-from nodesmith.ports.errors import NotFound
 from nodesmith.ports.log import NoLog
-from nodesmith.ports.queue import InterruptionKind
 from nodesmith.sim.clock import VirtualClock
+from nodesmith.sim.world.hosts import Host, MemoryHosts
+from nodesmith.sim.world.kubelet import Pace
+from nodesmith.sim.world.market import MemoryInterruptions
+from nodesmith.sim.world.world import Base, World
 
 STEP = timedelta(milliseconds=500)
-UNREGISTERED_TAINT = {"key": "karpenter.sh/unregistered", "effect": "NoExecute"}
-
-
-@dataclass
-class App:
-    """A Deployment: so many pods of one shape."""
-
-    name: str
-    replicas: int
-    cpu: str = "500m"
-    memory: str = "512Mi"
-    spec: dict[str, Any] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
-    annotations: dict[str, str] = field(default_factory=dict)
-    owner: str = "ReplicaSet"
-    serial: int = 0
-    uid: str = ""
+BOOT = timedelta(seconds=30)
+SECOND = timedelta(seconds=1)
+PACE = Pace(boot=(BOOT, BOOT), ready=(SECOND, SECOND), start=(SECOND, SECOND), stop=(SECOND, SECOND), look_every=SECOND)
 
 
 def node_pool(name: str = "default", **overrides: Any) -> Manifest:
@@ -104,45 +80,77 @@ NODE_CLASS: Manifest = {
 }
 
 
+class SilentHosts(MemoryHosts):
+    """Machines of a cloud in memory. While they are silent, no new one gets a kubelet."""
+
+    def __init__(self, cloud: MemoryCloud) -> None:
+        super().__init__(cloud)
+        self.are_silent = False
+        self._heard: frozenset[str] = frozenset()
+
+    def running(self) -> Mapping[str, Host]:
+        """The machines that are running."""
+        hosts = super().running()
+        if not self.are_silent:
+            self._heard = frozenset(hosts)
+        return {name: host for name, host in hosts.items() if name in self._heard}
+
+
 class SmallWorld:
     """A cluster, a cloud, and what goes on in them."""
 
-    def __init__(self, clock: VirtualClock, *, seed: int = 1, boot: timedelta = timedelta(seconds=30)) -> None:
+    def __init__(self, clock: VirtualClock, *, seed: int = 1, pace: Pace = PACE) -> None:
         self.clock = clock
-        self.boot = boot
-        self.rng = random.Random(seed)
-        self.faults = Faults(random.Random(seed + 1))
-        self.server = ApiServer(clock.now, random.Random(seed + 2))
-        self.cluster = MemoryCluster(self.server, clock, faults=self.faults)
+        base = Base(clock, seed=seed)
+        self.server = base.server
+        self.faults = Faults(base.random("faults"))
+        self.cluster = MemoryCluster(base.server, clock, faults=self.faults)
         timing = Timing(pending=timedelta(seconds=5), shutting_down=timedelta(seconds=20))
-        self.cloud = MemoryCloud(catalog(), clock, random.Random(seed + 3), timing=timing, faults=self.faults)
+        self.cloud = MemoryCloud(catalog(), clock, base.random("cloud"), timing=timing, faults=self.faults)
+        self.hosts = SilentHosts(self.cloud)
+        self.world = World(base, self.hosts, pace=pace)
         self.queue = MemoryQueue(clock)
+        self.interruptions = MemoryInterruptions(base.engine, self.cloud, self.queue)
         self.events = RecordedEvents(clock)
         self.metrics = RecordedMetrics()
-        self.apps: dict[str, App] = {}
-        self.silent: set[str] = set()
-        """Machines (by provider id) whose kubelet says nothing."""
-        self.never_joins = False
         self.on_step: list[Callable[[], None]] = []
-        self._nodes_made: set[str] = set()
+        self._apps: dict[str, int] = {}
 
     # --- what tests do to it ---
 
     def apply(self, *manifests: Manifest) -> None:
         """The objects are there."""
-        kinds: dict[str, Kind[Any]] = {
-            each.name: each for each in (NODE_POOL, EC2_NODE_CLASS, POD_DISRUPTION_BUDGET, NODE_CLAIM, POD, NODE)
-        }
-        for manifest in manifests:
-            self.server.create(kinds[manifest["kind"]], manifest)
+        self.world.apply(*manifests)
 
-    def app(self, name: str, replicas: int, **shape: Any) -> App:
-        """The app has so many replicas from now on."""
-        if name in self.apps:
-            self.apps[name].replicas = replicas
+    def app(
+        self,
+        name: str,
+        replicas: int,
+        *,
+        cpu: str = "500m",
+        memory: str = "512Mi",
+        spec: Mapping[str, Any] | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        is_stateful: bool = False,
+    ) -> None:
+        """The app has so many replicas from now on; what else is said counts when it is new."""
+        kind = STATEFUL_SET if is_stateful else DEPLOYMENT
+        if name in self._apps:
+            self.server.patch(kind, name, {"spec": {"replicas": replicas}}, namespace="default")
         else:
-            self.apps[name] = App(name, replicas, **shape)
-        return self.apps[name]
+            container = {"name": "main", "resources": {"requests": {"cpu": cpu, "memory": memory}}}
+            template = {
+                "metadata": {"labels": {"app": name, **(labels or {})}, "annotations": dict(annotations or {})},
+                "spec": {"containers": [container], "terminationGracePeriodSeconds": 5, **(spec or {})},
+            }
+            selector = {"matchLabels": {"app": name}}
+            manifest = {
+                "metadata": {"name": name, "namespace": "default"},
+                "spec": {"replicas": replicas, "selector": selector, "template": template},
+            }
+            self.server.create(kind, manifest)
+        self._apps[name] = replicas
 
     def budget(self, app: str, *, min_available: int) -> None:
         """The app's pods are protected."""
@@ -155,24 +163,16 @@ class SmallWorld:
             }
         )
 
-    def reclaim(self, rented: Rented, notice: timedelta = timedelta(minutes=2)) -> None:
-        """EC2 takes the spot machine back after the notice."""
-        self.queue.send(InterruptionKind.SPOT_INTERRUPTED, rented.machine.provider_id.rsplit("/", 1)[-1])
-        due = self.clock.now() + notice
-
-        def strike() -> None:
-            if self.clock.now() >= due:
-                self.on_step.remove(strike)
-                if self.cloud.state_of(rented.machine.provider_id) in {"pending", "running"}:
-                    self.cloud.terminate(rented.machine.provider_id)
-
-        self.on_step.append(strike)
+    def reclaim(self, rented: Rented) -> None:
+        """EC2 warns, and takes the spot machine back two minutes later."""
+        self.interruptions.interrupt(rented.machine.provider_id)
 
     async def until(self, holds: Callable[[], bool], *, within: timedelta = timedelta(minutes=10)) -> timedelta:
         """Wait for it; returns how long that took."""
         began = self.clock.now()
         while not holds():
-            assert self.clock.now() - began < within, self.describe()
+            if self.clock.now() - began >= within:
+                raise AssertionError(self.describe())
             await self.clock.sleep(STEP)
         return self.clock.now() - began
 
@@ -184,11 +184,12 @@ class SmallWorld:
     async def running(self) -> AsyncIterator[None]:
         """The world goes on while the block does."""
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(self._run(), name="world")
+            tasks = [group.create_task(self.world.run(), name="world"), group.create_task(self._step(), name="steps")]
             try:
                 yield
             finally:
-                task.cancel()
+                for task in tasks:
+                    task.cancel()
 
     @asynccontextmanager
     async def controlled(self, options: Options | None = None, **swaps: Any) -> AsyncIterator[Controllers]:
@@ -243,7 +244,7 @@ class SmallWorld:
         table = self.server.history.table(NODE)
         return [table[key].value(NODE) for key in sorted(table)]
 
-    def claims(self) -> list[Any]:
+    def claims(self) -> list[NodeClaim]:
         """The NodeClaims."""
         table = self.server.history.table(NODE_CLAIM)
         return [table[key].value(NODE_CLAIM) for key in sorted(table)]
@@ -252,9 +253,16 @@ class SmallWorld:
         """The machines that are paid for."""
         return [each for each in self.cloud.living() if each.terminated_at is None]
 
+    def condition(self, type_: str) -> Condition:
+        """The condition of the one claim there is."""
+        (claim,) = self.claims()
+        found = claim.condition(type_)
+        assert found is not None, self.describe()
+        return found
+
     def all_running(self) -> bool:
         """Whether every app has all its pods running, and no other pod is left."""
-        wanted = sum(app.replicas for app in self.apps.values())
+        wanted = sum(self._apps.values())
         pods = self.pods()
         return len(pods) == wanted and all(pod.phase == "Running" and pod.is_active for pod in pods)
 
@@ -283,185 +291,9 @@ class SmallWorld:
         ]
         return "\n".join(lines)
 
-    # --- what goes on ---
-
-    async def _run(self) -> None:
+    async def _step(self) -> None:
         while True:
-            for listener in list(self.on_step):
-                listener()
-            self._join()
-            self._open()
-            self._leave()
-            self._replicate()
-            self._schedule()
-            self._run_pods()
-            self._count_budgets()
-            await self.clock.sleep(STEP)
-
-    def _join(self) -> None:
-        """Kubelets register their Nodes once the machine has booted."""
-        now = self.clock.now()
-        for rented in self.machines():
-            machine = rented.machine
-            ready_at = rented.running_at + self.boot
-            if machine.provider_id in self._nodes_made | self.silent or now < ready_at or self.never_joins:
-                continue
-            self._nodes_made.add(machine.provider_id)
-            name = f"ip-{machine.provider_id[-8:]}.internal"
-            claim = rented.claim
-            self.server.create(
-                NODE,
-                {
-                    "metadata": {
-                        "name": name,
-                        "labels": {**machine.labels, **claim.labels, "kubernetes.io/hostname": name},
-                    },
-                    "spec": {
-                        "providerID": machine.provider_id,
-                        "taints": [*taints_to_json((*claim.taints, *claim.startup_taints)), UNREGISTERED_TAINT],
-                    },
-                    "status": {
-                        "capacity": format_resources(machine.capacity),
-                        "allocatable": format_resources(machine.allocatable),
-                        "conditions": [self._condition("Ready", "True")],
-                    },
-                },
-            )
-
-    def _open(self) -> None:
-        """What the node lifecycle controller does: a Node that is ready loses its first taint."""
-        for node in self.nodes():
-            kept = [taint for taint in node.taints if taint.key != "node.kubernetes.io/not-ready"]
-            if node.is_ready and len(kept) < len(node.taints):
-                self.server.patch(NODE, node.name, {"spec": {"taints": taints_to_json(kept)}})
-
-    def _leave(self) -> None:
-        """A Node whose machine is gone is not ready, and is deleted a little later; its pods die with it."""
-        for node in self.nodes():
-            state = self.cloud.state_of(node.provider_id)
-            if state in {"pending", "running"}:
-                continue
-            if node.is_ready:
-                status = {"conditions": [self._condition("Ready", "Unknown")]}
-                self.server.patch(NODE, node.name, {"status": status}, subresource="status")
-            if state == "terminated":
-                for pod in self.pods():
-                    if pod.node_name == node.name:
-                        self._kill(pod)
-                if not node.meta.is_deleting:
-                    self.server.delete(NODE, node.name)
-        names = {node.name for node in self.nodes()}
-        for pod in self.pods():
-            if pod.node_name and pod.node_name not in names:
-                self._kill(pod)
-
-    def _kill(self, pod: Pod) -> None:
-        self.server.delete(POD, pod.meta.name, namespace=pod.meta.namespace, grace_period_s=0)
-
-    def _replicate(self) -> None:
-        for app in self.apps.values():
-            mine = [pod for pod in self.pods(app.name) if pod.is_active]
-            for _ in range(app.replicas - len(mine)):
-                self._create_pod(app)
-            surplus = sorted(mine, key=lambda pod: (bool(pod.node_name), pod.is_ready, pod.meta.name))
-            for pod in surplus[: max(len(mine) - app.replicas, 0)]:
-                self.server.delete(POD, pod.meta.name, namespace=pod.meta.namespace)
-
-    def _create_pod(self, app: App) -> None:
-        app.serial += 1
-        resources = {"requests": {"cpu": app.cpu, "memory": app.memory}}
-        owner = {"apiVersion": "apps/v1", "kind": app.owner, "name": app.name, "uid": self._owner_uid(app)}
-        self.server.create(
-            POD,
-            {
-                "metadata": {
-                    "name": f"{app.name}-{app.serial}",
-                    "namespace": "default",
-                    "labels": {"app": app.name, **app.labels},
-                    "annotations": app.annotations,
-                    "ownerReferences": [{**owner, "controller": True}],
-                },
-                "spec": {
-                    "containers": [{"name": "main", "resources": resources}],
-                    "terminationGracePeriodSeconds": 5,
-                    **app.spec,
-                },
-            },
-        )
-
-    def _owner_uid(self, app: App) -> str:
-        if not app.uid:
-            kind = {"ReplicaSet": REPLICA_SET, "StatefulSet": STATEFUL_SET}[app.owner]
-            made = self.server.create(kind, {"metadata": {"name": app.name, "namespace": "default"}})
-            app.uid = made["metadata"]["uid"]
-        return app.uid
-
-    def _schedule(self) -> None:
-        nodes = {node.name: node for node in self.nodes() if node.is_ready}
-        free = {
-            name: minus(node.allocatable, total(pod.requests for pod in self.pods() if pod.node_name == name))
-            for name, node in nodes.items()
-        }
-        for pod in self.pods():
-            if pod.node_name or not pod.is_active:
-                continue
-            chosen = next((name for name in sorted(nodes) if self._fits(pod, nodes[name], free[name])), None)
-            if chosen is not None:
-                self.server.bind(pod.meta.name, chosen, namespace=pod.meta.namespace)
-                free[chosen] = minus(free[chosen], pod.requests)
-            elif not pod.is_unschedulable:
-                condition = {**self._condition("PodScheduled", "False"), "reason": "Unschedulable"}
-                self._set_status(pod, {"phase": "Pending", "conditions": [condition]})
-
-    @staticmethod
-    def _fits(pod: Pod, node: Node, free: dict[str, int]) -> bool:
-        taints = [taint for taint in node.taints if taint.effect in {NO_SCHEDULE, NO_EXECUTE}]
-        selected = all(node.labels.get(key) == value for key, value in pod.spec.node_selector)
-        return selected and not untolerated(taints, pod.spec.tolerations) and fits(pod.requests, free)
-
-    def _run_pods(self) -> None:
-        now = self.clock.now()
-        alive = {node.name for node in self.nodes() if self.cloud.state_of(node.provider_id) in {"pending", "running"}}
-        for pod in self.pods():
-            if pod.node_name not in alive:
-                continue
-            manifest = self.server.get(POD, pod.meta.name, namespace=pod.meta.namespace)
-            deadline = parse_time(manifest["metadata"].get("deletionTimestamp"))
-            if deadline is not None:
-                # A pod takes a second to stop, or its grace where that is shorter.
-                grace = manifest["metadata"].get("deletionGracePeriodSeconds", 0)
-                if now >= deadline - timedelta(seconds=max(grace - 1, 0)):
-                    self._kill(pod)
-            elif pod.phase != "Running":
-                conditions = [self._condition("PodScheduled", "True"), self._condition("Ready", "True")]
-                self._set_status(pod, {"phase": "Running", "startTime": format_time(now), "conditions": conditions})
-
-    def _count_budgets(self) -> None:
-        table = self.server.history.table(POD_DISRUPTION_BUDGET)
-        for key in sorted(table):
-            budget = table[key].value(POD_DISRUPTION_BUDGET)
-            if budget.selector is None:
-                continue
-            healthy = sum(
-                pod.phase == "Running" and pod.is_active and budget.selector.matches(pod.meta.labels)
-                for pod in self.pods()
-            )
-            allowed = max(healthy - int(budget.min_available or 0), 0)
-            manifest = table[key].manifest
-            generation = manifest["metadata"].get("generation", 1)
-            status = {"disruptionsAllowed": allowed, "currentHealthy": healthy, "observedGeneration": generation}
-            if {name: (manifest.get("status") or {}).get(name) for name in status} != status:
-                patch = {"status": status}
-                name, namespace = budget.meta.name, budget.meta.namespace
-                self.server.patch(POD_DISRUPTION_BUDGET, name, patch, namespace=namespace, subresource="status")
-
-    def _set_status(self, pod: Pod, status: Manifest) -> None:
-        try:
-            self.server.patch(
-                POD, pod.meta.name, {"status": status}, namespace=pod.meta.namespace, subresource="status"
-            )
-        except NotFound:
-            return
-
-    def _condition(self, type_: str, status: str) -> dict[str, str]:
-        return {"type": type_, "status": status, "lastTransitionTime": format_time(self.clock.now())}
+            if self.on_step:
+                for listener in list(self.on_step):
+                    listener()
+            await self.clock.sleep(STEP if self.on_step else timedelta(seconds=5))

@@ -3,13 +3,16 @@
 from datetime import timedelta
 
 from nodesmith.adapters.memory.catalog import ZONES, catalog
+from nodesmith.adapters.memory.cloud import MemoryCloud
 from nodesmith.adapters.memory.faults import Fault
 from nodesmith.api.kinds import EC2_NODE_CLASS, NODE, NODE_POOL
 from nodesmith.controllers.shell import Gates, Options
 from nodesmith.model.labels import ON_DEMAND, SPOT, TERMINATION_FINALIZER
-from nodesmith.model.nodeclaim import INITIALIZED, LAUNCHED, READY
+from nodesmith.model.nodeclaim import INITIALIZED, LAUNCHED, READY, NodeClaim
+from nodesmith.ports.cloud import Machine
 from nodesmith.ports.errors import CreateFailed
 from nodesmith.sim.clock import VirtualClock, run
+from tests.functional.controllers.cutting import CutCloud, Scissors
 from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node_pool
 
 
@@ -37,8 +40,7 @@ def test_a_claim_and_its_node_say_what_upstream_says() -> None:
             assert "karpenter.sh/unregistered" not in {taint.key for taint in node.taints}
             assert not any(key.startswith("nodesmith.dev/") for key in node.meta.annotations)
             await world.pass_time(timedelta(seconds=20))
-            (claim,) = world.claims()
-            assert claim.condition(INITIALIZED).reason == "StartupTaintsExist"
+            assert world.condition(INITIALIZED).reason == "StartupTaintsExist"
             kept = [{"key": "dedicated", "value": "blue", "effect": "NoSchedule"}]
             world.server.patch(NODE, node.name, {"spec": {"taints": kept}})
             await world.until(world.all_running)
@@ -91,7 +93,7 @@ def test_a_launch_that_fails_for_a_reason_shows_it_and_is_tried_again() -> None:
             world.app("web", 2)
             await world.until(lambda: bool(world.claims()))
             await world.pass_time(timedelta(seconds=2))
-            condition = world.claims()[0].condition(LAUNCHED)
+            condition = world.condition(LAUNCHED)
             assert (condition.status, condition.reason, condition.message) == (
                 "Unknown",
                 "Unauthorized",
@@ -121,20 +123,24 @@ def test_a_launch_that_never_works_is_given_up_after_five_minutes() -> None:
     run(story)
 
 
+class _BadPool(CutCloud):
+    """Nothing can be launched for the pool `bad`."""
+
+    def __init__(self, inner: MemoryCloud) -> None:
+        super().__init__(inner, Scissors())
+
+    async def create(self, claim: NodeClaim) -> Machine:
+        if claim.pool_name == "bad":
+            raise CreateFailed("Unauthorized", "no permission")
+        return await super().create(claim)
+
+
 def test_a_failing_pool_does_not_hold_up_another_one() -> None:
     async def story(clock: VirtualClock) -> None:
         world = SmallWorld(clock)
         world.apply(NODE_CLASS, node_pool("bad", labels={"pool": "bad"}), node_pool("good", labels={"pool": "good"}))
 
-        real = world.cloud.create
-
-        async def create(claim):  # type: ignore[no-untyped-def]
-            if claim.pool_name == "bad":
-                raise CreateFailed("Unauthorized", "no permission")
-            return await real(claim)
-
-        world.cloud.create = create  # type: ignore[method-assign]
-        async with world.running(), world.controlled():
+        async with world.running(), world.controlled(cloud=_BadPool(world.cloud)):
             world.app("stuck", 1, spec={"nodeSelector": {"pool": "bad"}})
             await world.until(lambda: bool(world.claims()))
             world.app("web", 4, spec={"nodeSelector": {"pool": "good"}})
@@ -152,7 +158,7 @@ def test_a_machine_that_never_joins_is_replaced_after_fifteen_minutes_and_the_po
     async def story(clock: VirtualClock) -> None:
         world = SmallWorld(clock)
         world.apply(NODE_CLASS, node_pool())
-        world.never_joins = True
+        world.hosts.are_silent = True
         async with world.running(), world.controlled():
             world.app("web", 1)
             await world.until(lambda: len(world.cloud.rented) == 1)
@@ -164,7 +170,7 @@ def test_a_machine_that_never_joins_is_replaced_after_fifteen_minutes_and_the_po
             health = next(each for each in conditions if each["type"] == "NodeRegistrationHealthy")
             assert (health["status"], health["reason"]) == ("False", "RegistrationFailed")
             assert len(world.machines()) == 1
-            world.never_joins = False
+            world.hosts.are_silent = False
             await world.until(world.all_running, within=timedelta(minutes=20))
 
     run(story)
@@ -232,7 +238,9 @@ def test_a_node_class_does_not_go_before_its_nodes() -> None:
             assert "WaitingOnNodeClaimTermination" in world.events.reasons()
             world.server.delete(NODE_POOL, "default")
             await world.until(lambda: world.server.find(EC2_NODE_CLASS, "default") is None)
-            assert not world.machines() and not world.nodes() and not world.claims()
+            assert not world.machines()
+            assert not world.nodes()
+            assert not world.claims()
 
     run(story)
 

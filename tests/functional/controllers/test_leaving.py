@@ -46,12 +46,12 @@ def test_by_the_deadline_pods_are_deleted_past_budget_and_annotation() -> None:
             await world.until(world.all_running)
             world.server.delete(NODE_CLAIM, world.claims()[0].name)
             await world.pass_time(timedelta(seconds=110))
-            assert _names(world) == {"guarded-1", "pinned-1"}
+            first = _uids(world)
             await world.pass_time(timedelta(seconds=20))
-            assert "pinned-1" not in _names(world), "a pod with a minute of grace is deleted a minute before"
-            assert "guarded-1" in _names(world)
+            assert _uids(world)["pinned"] != first["pinned"], "a pod with a minute of grace is deleted a minute before"
+            assert _uids(world)["guarded"] == first["guarded"]
             await world.pass_time(timedelta(seconds=55))
-            assert "guarded-1" not in _names(world)
+            assert _uids(world)["guarded"] != first["guarded"]
             await world.until(lambda: len(world.claims()) == 1 and world.all_running())
             assert world.events.reasons().count("Disrupted") == 2
             assert "TerminationGracePeriodExpiring" in world.events.reasons()
@@ -59,8 +59,9 @@ def test_by_the_deadline_pods_are_deleted_past_budget_and_annotation() -> None:
     run(story)
 
 
-def _names(world: SmallWorld) -> set[str]:
-    return {pod.meta.name for pod in world.pods()}
+def _uids(world: SmallWorld) -> dict[str, str]:
+    """The pod of each app."""
+    return {pod.meta.labels["app"]: pod.meta.uid for pod in world.pods() if pod.is_active}
 
 
 def test_ordinary_pods_go_before_daemons_and_those_before_critical_ones() -> None:
@@ -71,7 +72,7 @@ def test_ordinary_pods_go_before_daemons_and_those_before_critical_ones() -> Non
             world.app("plain", 1)
             world.app("critical", 1, spec={"priorityClassName": "system-cluster-critical", "priority": 2_000_000_000})
             await world.until(world.all_running)
-            world.never_joins = True
+            world.hosts.are_silent = True
             world.server.delete(NODE_CLAIM, world.claims()[0].name)
             await world.until(lambda: "Evicted" in world.events.reasons())
             await world.until(lambda: world.events.reasons().count("Evicted") == 2)

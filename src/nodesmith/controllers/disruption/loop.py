@@ -20,10 +20,11 @@ from nodesmith.controllers.provisioning.provisioner import PATIENCE
 from nodesmith.controllers.shell import Shell
 from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.disrupt.verdict import Memory, Rejected, Verdict
+from nodesmith.decide.lifecycle.quiet import Sight
 from nodesmith.decide.schedule.problem import Catalog
 from nodesmith.model.nodepool import NodePool
 from nodesmith.plan.command import Command, to_json
-from nodesmith.plan.stay import Told
+from nodesmith.plan.stay import StayCode, Told
 from nodesmith.ports.errors import PortError
 from nodesmith.state.snapshot import Snapshot
 
@@ -34,6 +35,9 @@ UNSYNCED: Final = timedelta(seconds=1)
 AT_ONCE: Final = timedelta(milliseconds=1)
 REST: Final = timedelta(minutes=5)
 """How long a node is left alone after a command for it was not upheld, or failed."""
+
+
+_PASSING: Final = frozenset({StayCode.POOL_BUDGET, StayCode.RESTING, StayCode.YOUNG, StayCode.NOMINATED})
 
 
 class Decide(Protocol):
@@ -69,6 +73,7 @@ class DisruptionLoop:
         self._validate = validate
         self._memory = Memory()
         self._has_recovered = False
+        self._nothing_to_see: Sight | None = None
 
     async def reconcile(self, _: str) -> Outcome:
         """A command was started, or there is none."""
@@ -82,13 +87,20 @@ class DisruptionLoop:
         if looked_at is None:
             return Again(UNSYNCED)
         snapshot, catalog, policy = looked_at
+        sight = Sight.of(snapshot)
+        if sight.is_as_before(self._nothing_to_see):
+            return Again(QUIET)
         started = self._shell.clock.monotonic()
         verdict = await self._shell.run_solver(
             lambda: self._decide(snapshot, catalog, now=snapshot.taken_at, policy=policy, memory=self._memory)
         )
         self._memory = verdict.memory
         self._tell(snapshot, verdict, took=self._shell.clock.monotonic() - started)
+        self._nothing_to_see = None
         if verdict.command is None:
+            # Where a budget or a rest kept a node, time alone may free it: then the next look is a full one.
+            is_final = all(stay.code not in _PASSING for stay in verdict.stays)
+            self._nothing_to_see = sight if is_final and not verdict.blocked else None
             return Again(QUIET)
         await self._carry_out(verdict.command)
         return Again(AT_ONCE)

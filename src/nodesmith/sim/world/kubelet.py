@@ -21,7 +21,6 @@ from nodesmith.sim.world.hosts import Host, Hosts, Registration, TurnedAway
 from nodesmith.sim.world.raw import condition, find, is_deleting, remove, set_status, with_conditions
 
 UNINITIALIZED: Final = Taint("node.cloudprovider.kubernetes.io/uninitialized", NO_SCHEDULE, "true")
-LOOK_EVERY: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,7 @@ class Pace:
     start: tuple[timedelta, timedelta] = (timedelta(seconds=1), timedelta(seconds=4))
     stop: tuple[timedelta, timedelta] = (timedelta(seconds=1), timedelta(seconds=3))
     silence: timedelta = timedelta(seconds=40)
+    look_every: timedelta = timedelta(seconds=1)
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Kubelets:
         """Instance ids by node name, of kubelets that are up."""
         self._mark = engine.queue(self._look_at_pod)
         engine.on(POD, self._pod_changed)
-        engine.every(LOOK_EVERY, self._look_at_hosts)
+        engine.every(self._pace.look_every, self._look_at_hosts)
 
     def is_up(self, node_name: str) -> bool:
         """Whether the node's kubelet answers."""
