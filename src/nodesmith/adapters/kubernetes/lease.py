@@ -22,6 +22,7 @@ from nodesmith.ports.clock import Clock
 from nodesmith.ports.cluster import Cluster
 from nodesmith.ports.errors import AlreadyExists, Conflict, NotFound, PortError
 from nodesmith.ports.log import Log
+from nodesmith.ports.metrics import Metrics
 
 JITTER: Final = 1.2
 
@@ -109,6 +110,7 @@ class Elector:
     log: Log
     terms: LeaseTerms = field(default_factory=LeaseTerms)
     chance: random.Random = field(default_factory=random.Random)
+    metrics: Metrics | None = None
     elected: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _seen: Observed | None = field(default=None, init=False)
     _renewed_at: float = field(default=float("-inf"), init=False)
@@ -131,11 +133,17 @@ class Elector:
             await self._acquire()
             self.log.info("became leader", identity=self.identity)
             self.elected.set()
+            self._tell_metrics(1)
             await self._keep()
             self.log.error("leader election lost", identity=self.identity)
         finally:
             self.elected.clear()
+            self._tell_metrics(0)
             await self._release()
+
+    def _tell_metrics(self, status: float) -> None:
+        if self.metrics is not None:
+            self.metrics.set("leader_election_master_status", status, name=self.terms.name)
 
     async def _acquire(self) -> None:
         while not await self._try():

@@ -29,6 +29,7 @@ from nodesmith.adapters.kubernetes.kubeconfig import ClientCertificate, Connecti
 from nodesmith.adapters.kubernetes.requests import Request
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.errors import EvictionBlocked, PortError, Throttled, Unavailable
+from nodesmith.ports.metrics import Metrics
 
 SUCCESS_BELOW: Final = 300
 MAX_BACKOFF_S: Final = 30.0
@@ -56,6 +57,7 @@ class Transport:
     limits: Limits = field(default_factory=Limits)
     user_agent: str = "nodesmith"
     chance: random.Random = field(default_factory=random.Random)
+    metrics: Metrics | None = None
     _credentials: Credentials = field(init=False)
     _bucket: TokenBucket = field(init=False)
     _session: aiohttp.ClientSession | None = field(init=False, default=None)
@@ -113,11 +115,17 @@ class Transport:
 
     async def _send_once(self, request: Request, deadline_s: float) -> bytes:
         await self._bucket.take()
+        started = self.clock.monotonic()
         try:
             async with asyncio.timeout(deadline_s), self._answer(request) as answer:
                 return await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._count(request, "<error>")
             raise Unavailable(f"{request.about}: {_sentence(error)}") from error
+        finally:
+            if self.metrics is not None:
+                took = self.clock.monotonic() - started
+                self.metrics.observe("client_go_request_duration_seconds", took, verb=request.method)
 
     async def stream(self, request: Request, *, silence_s: float) -> AsyncGenerator[bytes]:
         """The chunks of an endless answer, until the server ends it.
@@ -143,6 +151,7 @@ class Transport:
         for is_last in (False, True):
             identity = await self._credentials.identity()
             async with self._request(request, identity) as answer:
+                self._count(request, str(answer.status))
                 if answer.status < SUCCESS_BELOW:
                     yield answer
                     return
@@ -171,6 +180,10 @@ class Transport:
             allow_redirects=False,
         ) as answer:
             yield answer
+
+    def _count(self, request: Request, code: str) -> None:
+        if self.metrics is not None:
+            self.metrics.count("client_go_request_total", verb=request.method, code=code)
 
     def _context(self, certificate: ClientCertificate | None) -> ssl.SSLContext:
         if certificate not in self._contexts:

@@ -48,6 +48,8 @@ class ClusterStateCollector:
         yield _family("cluster_state_unsynced_time_seconds", [((), unsynced_s)])
         yield _family("cluster_utilization_percent", _utilization(seen))
         yield _family("pods_state", _pods(seen))
+        yield _family("pods_unbound_time_seconds", _waiting(seen, lambda pod: not pod.node_name))
+        yield _family("pods_unstarted_time_seconds", _waiting(seen, lambda pod: pod.phase == "Pending"))
         yield from _nodes(seen)
         yield from _conditions(seen)
 
@@ -78,6 +80,13 @@ def _pods(seen: Snapshot) -> Values:
     for pod in seen.pods:
         state = nodes.get(pod.node_name)
         yield (*_pod_labels(pod), *_place(state), *_doing(pod, state)), 1.0
+
+
+def _waiting(seen: Snapshot, waits: Callable[[Pod], bool]) -> Values:
+    """How long pods have been there that still wait."""
+    for pod in seen.pods:
+        if pod.is_active and waits(pod):
+            yield (pod.meta.name, pod.meta.namespace), (seen.taken_at - pod.meta.created_at).total_seconds()
 
 
 def _pod_labels(pod: Pod) -> tuple[str, ...]:

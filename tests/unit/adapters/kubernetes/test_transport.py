@@ -9,6 +9,8 @@ from nodesmith.adapters.kubernetes import requests
 from nodesmith.adapters.kubernetes.kubeconfig import Connection
 from nodesmith.adapters.kubernetes.requests import Request
 from nodesmith.adapters.kubernetes.transport import Limits, Transport
+from nodesmith.adapters.telemetry.logs import StructuredLog
+from nodesmith.adapters.telemetry.metrics import PrometheusMetrics
 from nodesmith.api.kinds import NODE, POD
 from nodesmith.ports.errors import EvictionBlocked, Refused, Throttled, Unavailable
 from tests.unit.adapters.kubernetes.manual import InstantClock
@@ -142,3 +144,20 @@ async def test_a_silent_stream_is_taken_for_dead() -> None:
         with pytest.raises(Unavailable, match="no answer in time"):
             await anext(chunks)
         over.set()
+
+
+async def test_requests_are_counted_by_answer() -> None:
+    clock = InstantClock()
+    metrics = PrometheusMetrics(clock, StructuredLog(lambda _: None))
+    async with (
+        serving(answers(lambda: status(500), fine)) as server,
+        Transport(Connection(server.url), clock, metrics=metrics) as transport,
+    ):
+        await transport.send(READ)
+    async with Transport(Connection("http://127.0.0.1:1"), clock, Limits(attempts=1), metrics=metrics) as transport:
+        with pytest.raises(Unavailable):
+            await transport.send(READ)
+    text = metrics.text()[0].decode()
+    for code in ("200", "500", "<error>"):
+        assert f'client_go_request_total{{code="{code}",verb="GET"}} 1.0' in text
+    assert 'client_go_request_duration_seconds_count{verb="GET"} 3.0' in text

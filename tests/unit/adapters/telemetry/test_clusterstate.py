@@ -41,7 +41,7 @@ def snapshot(*, is_synced: bool = True, now: datetime = NOW) -> Snapshot:
         conditions={"Launched": Condition("Launched", "True", "Launched", changed_at=HOUR_AGO)},
     )
     pods = (pod("a", 500), pod("b", 450), pod("d", 100, "DaemonSet"))
-    waiting = Pod(ObjectMeta("w", "shop"), PodSpec((("cpu", 1),)))
+    waiting = Pod(ObjectMeta("w", "shop", created_at=HOUR_AGO), PodSpec((("cpu", 1),)))
     return Snapshot(now, is_synced, nodes=(StateNode(node, claim, pods),), pods=(*pods, waiting))
 
 
@@ -70,6 +70,12 @@ def test_a_pod_is_told_with_its_place() -> None:
     doing = {"scheduled": "true", "phase": "Running", "ready": "true", "managed": "true", "instance_type": "t4g.small"}
     assert value(text, "karpenter_pods_state", name="a", **place, **doing) == 1.0
     assert value(text, "karpenter_pods_state", name="w", scheduled="false", node="", managed="false") == 1.0
+
+
+def test_how_long_pods_wait_is_told_of_those_that_do() -> None:
+    text = lines(snapshot())
+    assert value(text, "karpenter_pods_unbound_time_seconds", name="w", namespace="shop") == 3600.0
+    assert value(text, "karpenter_pods_unstarted_time_seconds") == 3600.0
 
 
 def test_a_node_is_told_with_what_it_has_and_what_is_asked_of_it() -> None:
