@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,13 +23,21 @@ class Diary:
     def __init__(self, server: ApiServer, beginning: datetime) -> None:
         self.lines: list[str] = []
         self._beginning = beginning
+        self._listeners: list[Callable[[str], None]] = []
         server.listen(self._hear)
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Tell the listener of every line as it is written."""
+        self._listeners.append(listener)
 
     def write(self, at: datetime, what: str) -> None:
         """One more line."""
         tenths = int((at - self._beginning).total_seconds() * 10)
         minutes, rest = divmod(tenths, 600)
-        self.lines.append(f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 10:02d}.{rest % 10}  {what}")
+        line = f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 10:02d}.{rest % 10}  {what}"
+        self.lines.append(line)
+        for listener in self._listeners:
+            listener(line)
 
     @property
     def text(self) -> str:
