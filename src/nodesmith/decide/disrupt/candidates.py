@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Final
 
 from nodesmith.decide.disrupt.costs import EMPTY_COST, hourly_price, lifetime_remaining
@@ -26,10 +27,12 @@ from nodesmith.plan.command import Leaving
 from nodesmith.plan.stay import Stay, StayCode, Told
 from nodesmith.state.snapshot import StateNode
 
+_BY_NAME: Final = attrgetter("meta.namespace", "meta.name")
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A node that may leave. `pods` are those that have to find another node then, by key."""
+    """A node that may leave. `pods` are those that have to find another node then, by name."""
 
     node: StateNode
     claim: NodeClaim
@@ -64,7 +67,7 @@ class Candidate:
             self.zone,
             self.capacity_type,
             self.price,
-            tuple(pod.key for pod in self.pods),
+            tuple(sorted(pod.key for pod in self.pods)),
         )
 
 
@@ -207,7 +210,7 @@ def candidate(ask: Question) -> Candidate | Stay:
     labels = node.labels
     pool = ask.scene.pools[node.pool_name]
     assert claim is not None  # noqa: S101 - the rule `unmanaged` has seen to it
-    pods = tuple(sorted((pod for pod in node.pods if pod.is_reschedulable), key=lambda pod: pod.key))
+    pods = tuple(sorted((pod for pod in node.pods if pod.is_reschedulable), key=_BY_NAME))
     return Candidate(
         node=node,
         claim=claim,

@@ -18,8 +18,8 @@ from nodesmith.decide.disrupt.pressure import pressure
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.disrupt.search import Search, rank
-from nodesmith.decide.disrupt.simulate import Simulator
-from nodesmith.decide.disrupt.upstream import upstream_evaluator, upstream_proposal
+from nodesmith.decide.disrupt.simulate import VERY_MANY_PODS, Care
+from nodesmith.decide.disrupt.upstream import upstream_proposal
 from nodesmith.decide.disrupt.verdict import Foreseen, Memory
 from nodesmith.model.money import UsdPerHour
 from nodesmith.plan.command import Command
@@ -42,7 +42,6 @@ class Consolidation:
     """One pass of consolidation over candidates that rules and budgets let through."""
 
     scene: Scene
-    simulator: Simulator
     ration: Ration
     memory: Memory
     follow: Follow
@@ -50,7 +49,7 @@ class Consolidation:
 
     def __post_init__(self) -> None:
         """Judge by the operator's policy."""
-        self.evaluator = Evaluator(self.simulator)
+        self.evaluator = Evaluator(self.scene)
 
     def choose(self, candidates: Sequence[Candidate]) -> Proposal | None:
         """The proposal to carry out; `memory` is then what the next pass is to know."""
@@ -70,8 +69,7 @@ class Consolidation:
         nodes = take(step, candidates) if holds(step, self.scene) else None
         if nodes is None or not self.ration.allows(nodes):
             return None
-        evaluator = self.evaluator if step.n_to_m == self.scene.policy.n_to_m else upstream_evaluator(self.scene)
-        found = evaluator.judge(nodes)
+        found = Evaluator(self.scene, step.care).judge(nodes)
         if not isinstance(found, Proposal):
             return None
         self.memory = replace(self.memory, intent=tuple(later))
@@ -85,14 +83,14 @@ class Consolidation:
         return search
 
     def _as_upstream(self, candidates: Sequence[Candidate]) -> Proposal | None:
-        return upstream_proposal(upstream_evaluator(self.scene), self.ration, candidates)
+        return upstream_proposal(Evaluator(self.scene, Care.UPSTREAM), self.ration, candidates)
 
     def _farsighted(self, candidates: Sequence[Candidate]) -> Proposal | None:
         self.memory = replace(self.memory, intent=())
         if len(candidates) > self.scene.policy.foresight:
             search = self._search(candidates, self.scene.policy.effort)
             self._note_looked_at(candidates)
-            return search.best
+            return self._with_care(search.best) if search.best is not None else None
         search = self._search(candidates, self.scene.policy.effort // 2)
         self._note_looked_at(candidates)
         upstream = self._as_upstream(candidates)
@@ -105,6 +103,7 @@ class Consolidation:
     def _ends(self, search: Search, upstream: Proposal | None) -> Iterator[tuple[End, Proposal]]:
         """First steps worth taking with where they lead: what saves most, upstream's, then others if effort is left."""
         good = search.alternatives()
+        good[:1] = [self._with_care(each) for each in good[:1]]
         pairs = [(each, Way.GREEDY) for each in good[:1]]
         if upstream is not None:
             pairs += [(upstream, Way.UPSTREAM), (upstream, Way.GREEDY)]
@@ -113,6 +112,13 @@ class Consolidation:
         for index, (proposal, way) in enumerate(pairs):
             if index < 2 or self.scene.shared.effort < limit:  # noqa: PLR2004 - our way and upstream's
                 yield self.follow(proposal.command(), way), proposal
+
+    def _with_care(self, proposal: Proposal) -> Proposal:
+        """The same nodes with all strategies tried, where that saves more."""
+        if proposal.moves > VERY_MANY_PODS or not proposal.claims:
+            return proposal
+        careful = Evaluator(self.scene, Care.THOROUGH).judge(proposal.candidates)
+        return careful if isinstance(careful, Proposal) and careful.savings > proposal.savings else proposal
 
     def _note_looked_at(self, candidates: Sequence[Candidate]) -> None:
         asked = frozenset(each.name for each in candidates if self.evaluator.recall((each,)) is not None)

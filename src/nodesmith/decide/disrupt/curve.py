@@ -13,7 +13,6 @@ from nodesmith.decide.disrupt.pressure import pressure
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.disrupt.search import Search
-from nodesmith.decide.disrupt.simulate import Simulator
 from nodesmith.decide.schedule.problem import Catalog
 from nodesmith.model.nodepool import DisruptionReason
 from nodesmith.plan.command import Command
@@ -31,7 +30,7 @@ def frontier(
     ]
     ration = Ration(allowances(snapshot, scene.pools.values(), DisruptionReason.UNDERUTILIZED, now))
     relaxed = pressure(eligible, scene, ration)
-    search = Search(Evaluator(Simulator(scene)), ration, relaxed, scene.policy.effort)
+    search = Search(Evaluator(scene), ration, relaxed, scene.policy.effort)
     by_gain = sorted(eligible, key=lambda each: (-relaxed.overprice[each.name] / each.reschedule_cost, each.name))
     search.consider(_prefixes(ration.take(by_gain)))
     search.run(eligible)

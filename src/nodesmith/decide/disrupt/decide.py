@@ -16,15 +16,14 @@ from nodesmith.decide.disrupt.candidates import CONSOLIDATION_RULES, Candidate, 
 from nodesmith.decide.disrupt.consolidate import Consolidation, End
 from nodesmith.decide.disrupt.drift import replace_drifted, replace_drifted_static
 from nodesmith.decide.disrupt.emptiness import delete_empty, empty_nodes
-from nodesmith.decide.disrupt.evaluate import Evaluator
+from nodesmith.decide.disrupt.evaluate import Evaluator, Proposal
 from nodesmith.decide.disrupt.foreseen import AHEAD, foresee
 from nodesmith.decide.disrupt.policy import Policy, Way
 from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.replay import apply, price_of
 from nodesmith.decide.disrupt.scene import Scene
-from nodesmith.decide.disrupt.simulate import Simulator
-from nodesmith.decide.disrupt.upstream import upstream_evaluator
+from nodesmith.decide.disrupt.simulate import Care, Simulator
 from nodesmith.decide.disrupt.verdict import Foreseen, Memory, Rejected, RejectionReason, Verdict
 from nodesmith.decide.schedule.problem import Catalog
 from nodesmith.model.nodeclaim import DRIFTED
@@ -77,16 +76,21 @@ def _validate_consolidation(command: Command, found: Sequence[Candidate], this: 
         return Rejected(RejectionReason.CHURN, f"no longer a candidate: {', '.join(lost)}")
     if not this.ration(command.reason).allows(eligible):
         return Rejected(RejectionReason.BUDGET, "the nodes are no longer within their pools' budgets")
-    most = len(command.replacements)
-    again = Evaluator(this.simulator()).judge(eligible)
-    if isinstance(again, Refused) or len(again.claims) > most:
-        again = upstream_evaluator(this.scene).judge(eligible)
-    if isinstance(again, Refused):
-        return Rejected(RejectionReason.SCHEDULING, again.detail)
-    if len(again.claims) > most:
-        detail = f"would now need {len(again.claims)} machines instead of {most}"
-        return Rejected(RejectionReason.SCHEDULING, detail)
-    return again.command()
+    return _still_stands(eligible, len(command.replacements), this.scene)
+
+
+def _still_stands(eligible: Sequence[Candidate], most: int, scene: Scene) -> Command | Rejected:
+    """The command on the new snapshot, by whichever care that finds one with no more machines than before."""
+    detail = ""
+    for care in (Care.QUICK, Care.THOROUGH, Care.UPSTREAM):
+        again = Evaluator(scene, care).judge(eligible)
+        if isinstance(again, Proposal) and len(again.claims) <= most:
+            return again.command()
+        if not detail and isinstance(again, Proposal):
+            detail = f"would now need {len(again.claims)} machines instead of {most}"
+        elif not detail and isinstance(again, Refused):
+            detail = again.detail
+    return Rejected(RejectionReason.SCHEDULING, detail)
 
 
 @dataclass(slots=True)
@@ -185,7 +189,7 @@ class _Pass:
                 eligible.append(each)
         if not eligible:
             return None
-        consolidation = Consolidation(self.scene, self.simulator(), ration, self.memory, self._follow)
+        consolidation = Consolidation(self.scene, ration, self.memory, self._follow)
         proposal = consolidation.choose(eligible)
         self.memory = consolidation.memory
         self._note(_explained(each, consolidation.evaluator, found=proposal is not None) for each in eligible)
@@ -202,7 +206,8 @@ class _Pass:
             if following is None:
                 break
             if following.reason is DisruptionReason.UNDERUTILIZED:
-                steps.append(foresee(following, ahead, n_to_m=policy.n_to_m and way is not Way.UPSTREAM))
+                care = Care.UPSTREAM if way is Way.UPSTREAM else Care.QUICK
+                steps.append(foresee(following, ahead, care=care))
             view = apply(following, view, scene.catalog, step=step, prefix=AHEAD)
         return End(price_of(view, scene.types), tuple(steps))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from nodesmith.decide.disrupt.candidates import Candidate, is_calming
 from nodesmith.decide.disrupt.pricing import Refused, cheaper, savings_of
 from nodesmith.decide.disrupt.scene import Scene
-from nodesmith.decide.disrupt.simulate import Simulator
+from nodesmith.decide.disrupt.simulate import Care, Simulator
 from nodesmith.decide.disrupt.worth import Bench
 from nodesmith.model.money import FREE, UsdPerHour
 from nodesmith.model.nodepool import DisruptionReason
@@ -47,9 +47,9 @@ class Proposal:
 class Evaluator:
     """Judges ideas, each distinct one once."""
 
-    def __init__(self, simulator: Simulator) -> None:
-        self.scene: Scene = simulator.scene
-        self._simulator = simulator
+    def __init__(self, scene: Scene, care: Care = Care.QUICK) -> None:
+        self.scene = scene
+        self._simulator = Simulator(scene, care=care)
         self._bench = Bench.of(self.scene)
         self._known: dict[frozenset[str], Proposal | Refused] = {}
 
@@ -73,7 +73,7 @@ class Evaluator:
             return Refused(StayCode.PODS_STRANDED, simulation.complaint)
         claims = simulation.claims
         rough = savings_of(candidates, claims)
-        if len(claims) > 1 and not self.scene.policy.n_to_m:
+        if len(claims) > 1 and self._simulator.care is Care.UPSTREAM:
             detail = f"Can't remove without creating {len(claims)} candidates"
             return Refused(StayCode.NOT_CHEAPER, detail, rough)
         if claims:

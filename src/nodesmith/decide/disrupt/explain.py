@@ -21,7 +21,6 @@ from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.scene import Scene
-from nodesmith.decide.disrupt.simulate import Simulator
 from nodesmith.decide.schedule.problem import Catalog
 from nodesmith.model.nodepool import DisruptionReason
 from nodesmith.plan.command import Command
@@ -77,7 +76,7 @@ def _alone(found: Candidate, scene: Scene) -> Command | Stay:
     over = ration.stay(found)
     if over is not None:
         return over
-    judged = Evaluator(Simulator(scene)).judge((found,))
+    judged = Evaluator(scene).judge((found,))
     if isinstance(judged, Refused):
         return Stay(found.name, judged.code, judged.detail, Told.UNCONSOLIDATABLE, judged.saving)
     return judged.command()

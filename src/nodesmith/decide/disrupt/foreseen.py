@@ -8,6 +8,7 @@ from typing import Final
 from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.replay import price_of
 from nodesmith.decide.disrupt.scene import Scene
+from nodesmith.decide.disrupt.simulate import Care
 from nodesmith.decide.disrupt.verdict import Foreseen
 from nodesmith.plan.command import Command
 from nodesmith.state.snapshot import Snapshot
@@ -16,10 +17,10 @@ AHEAD: Final = "ahead"
 """What machines are called that are bought while looking ahead."""
 
 
-def foresee(command: Command, scene: Scene, *, n_to_m: bool) -> Foreseen:
+def foresee(command: Command, scene: Scene, *, care: Care) -> Foreseen:
     """The command as a step to be taken when the cluster is as it is in the scene."""
     nodes = tuple(f"@{each.pods[0]}" if each.node.startswith(f"{AHEAD}-") else each.node for each in command.candidates)
-    return Foreseen(price_of(scene.snapshot, scene.types), _pods(scene.snapshot), nodes, n_to_m)
+    return Foreseen(price_of(scene.snapshot, scene.types), _pods(scene.snapshot), nodes, care)
 
 
 def holds(step: Foreseen, scene: Scene) -> bool:

@@ -18,7 +18,7 @@ from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.rationing import Ration
 
 LEAST_QUESTIONS: Final = 2
-"""What a search may ask whatever it costs: about all nodes, and about those that the relaxation removes."""
+"""What a search may ask whatever it costs, until it has found something."""
 
 
 @dataclass(slots=True)
@@ -49,6 +49,8 @@ class Search:
         """Ask about these sets, as far as the effort goes."""
         for idea in ideas:
             self._try(idea)
+            if self._is_spent():
+                return
 
     def _ideas(self, order: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
         """Sets worth asking about: all, those the relaxation removes, and prefixes of the order."""
@@ -67,14 +69,19 @@ class Search:
 
     def _improve(self, order: Sequence[Candidate]) -> None:
         """Let nodes join, stay after all, or change places, for as long as that saves more."""
-        while self.best is not None and self._step(self.best, order):
+        while self.best is not None and not self._is_spent(self.best.moves) and self._step(self.best, order):
             pass
 
     def _step(self, start: Proposal, order: Sequence[Candidate]) -> bool:
         inside = list(start.candidates)
         names = {each.name for each in inside}
         outside = [each for each in order if each.name not in names]
-        return any(self._try(idea) for idea in _neighbours(inside, outside))
+        for idea in _neighbours(inside, outside):
+            if self._try(idea):
+                return True
+            if self._is_spent(start.moves):
+                return False
+        return False
 
     def _try(self, idea: Sequence[Candidate]) -> bool:
         """Whether the idea is the best one so far; it is not asked about when there is no effort left."""
@@ -101,9 +108,15 @@ class Search:
         return list(chosen.values())
 
     def _can_afford(self, idea: Sequence[Candidate]) -> bool:
-        """Whether asking is within the limit; the first questions always are."""
+        """Whether asking is within the limit; until something was found, the first questions always are."""
+        is_due = self.best is None and self.asked < LEAST_QUESTIONS
+        return is_due or self.evaluator.scene.shared.effort + effort_of(idea, self.evaluator.scene) <= self.limit
+
+    def _is_spent(self, moves: int = 0) -> bool:
+        """Whether not even a question about so few moves is within the limit."""
         scene = self.evaluator.scene
-        return self.asked < LEAST_QUESTIONS or scene.shared.effort + effort_of(idea, scene) <= self.limit
+        is_due = self.best is None and self.asked < LEAST_QUESTIONS
+        return not is_due and scene.shared.effort + effort_of((), scene) + moves * 9 // 10 > self.limit
 
 
 def _neighbours(inside: Sequence[Candidate], outside: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
 
 from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.schedule.problem import MinValuesPolicy, PricingPolicy, Problem, pods_to_place
-from nodesmith.decide.schedule.solve import schedule
+from nodesmith.decide.schedule.solve import KARPENTER, PORTFOLIO, plan_by, schedule
+from nodesmith.decide.schedule.world import World
 from nodesmith.model.pod import Pod
 from nodesmith.plan.schedule import OnClaim, OnNode, PlannedClaim, SchedulePlan
 
@@ -29,12 +32,24 @@ class Simulation:
         return f"not all pods would schedule, {key} => {reason}{more}"
 
 
+class Care(StrEnum):
+    """How much care is taken to find the cheapest plan: a few strategies, all of them, or upstream's only."""
+
+    QUICK = "quick"
+    THOROUGH = "thorough"
+    UPSTREAM = "upstream"
+
+
+VERY_MANY_PODS: Final = 8000
+"""Above this the first strategy has to do."""
+
+
 class Simulator:
     """The scheduler with what all simulations of a pass have in common."""
 
-    def __init__(self, scene: Scene, *, protects_young_nodes: bool = True) -> None:
+    def __init__(self, scene: Scene, *, care: Care = Care.QUICK, protects_young_nodes: bool = True) -> None:
         self.scene = scene
-        self.count = 0
+        self.care = care if scene.policy.n_to_m else Care.UPSTREAM
         self._others = pods_to_place(scene.snapshot)
         self._from_leaving = frozenset(
             pod.key for node in scene.snapshot.nodes if node.is_deleting for pod in node.pods
@@ -45,29 +60,37 @@ class Simulator:
             protects_young_nodes=protects_young_nodes,
             min_values=MinValuesPolicy.STRICT,
             strict_reservations=False,
-            pricing=scene.policy.options.pricing if scene.policy.n_to_m else PricingPolicy.KARPENTER,
         )
         self._hopeless = self._stranded_anyway() if self._from_leaving else frozenset()
 
     def without(self, candidates: Sequence[Candidate]) -> Simulation:
         """Where the candidates' pods would go, were the candidates gone."""
-        self.count += 1
         moved = {pod.key: pod for each in candidates for pod in each.pods}
         pods: dict[str, Pod] = {pod.key: pod for pod in self._others} | moved
         problem = Problem(
             self.scene.snapshot,
             self.scene.catalog,
-            tuple(pods[key] for key in sorted(pods)),
+            tuple(pods.values()),
             without=frozenset(each.name for each in candidates),
             options=self._options,
         )
-        return self._judge(schedule(problem, self.scene.shared.stock), frozenset(moved))
+        return self._judge(self._plan(problem), frozenset(moved))
 
     def _stranded_anyway(self) -> frozenset[str]:
         """Pods of leaving nodes that have no place even if nothing else leaves: that is no candidate's fault."""
         problem = Problem(self.scene.snapshot, self.scene.catalog, self._others, options=self._options)
-        plan = schedule(problem, self.scene.shared.stock)
-        return frozenset(plan.unplaced)
+        return frozenset(self._plan(problem).unplaced)
+
+    def _plan(self, problem: Problem) -> SchedulePlan:
+        is_greedy = problem.options.pricing is PricingPolicy.KARPENTER or self.care is Care.UPSTREAM
+        if self.care is Care.THOROUGH and not is_greedy:
+            return schedule(problem, self.scene.shared.stock)
+        world = World(problem, self.scene.shared.stock)
+        if is_greedy:
+            return plan_by(world, KARPENTER)
+        strategies = PORTFOLIO[:1] if len(problem.pods) > VERY_MANY_PODS else (PORTFOLIO[0], KARPENTER)
+        plans = [plan_by(world, strategy) for strategy in strategies]
+        return min(plans, key=lambda plan: (len(plan.unplaced), plan.price, len(plan.claims)))
 
     def _judge(self, plan: SchedulePlan, moved: frozenset[str]) -> Simulation:
         """The part of the plan that concerns the candidates' pods; what the provisioner buys anyway is its own."""

@@ -7,23 +7,14 @@ upstream's; and it is the way where an operator asks for upstream's behaviour.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.evaluate import Evaluator, Proposal
 from nodesmith.decide.disrupt.rationing import Ration
-from nodesmith.decide.disrupt.scene import Scene
-from nodesmith.decide.disrupt.simulate import Simulator
 
 MOST_AT_ONCE: Final = 100
 """Nodes that upstream looks at together."""
-
-
-def upstream_evaluator(scene: Scene) -> Evaluator:
-    """Judges ideas as upstream does: one machine is bought at most, and filled as upstream fills it."""
-    policy = replace(scene.policy, n_to_m=False)
-    return Evaluator(Simulator(replace(scene, policy=policy)))
 
 
 def upstream_proposal(evaluator: Evaluator, ration: Ration, candidates: Sequence[Candidate]) -> Proposal | None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from nodesmith.decide.disrupt.budgets import Allowance
+from nodesmith.decide.disrupt.simulate import Care
 from nodesmith.model.money import UsdPerHour
 from nodesmith.plan.command import Command
 from nodesmith.plan.stay import BudgetBlocked, Stay
@@ -23,7 +24,7 @@ class Foreseen:
     price: UsdPerHour
     pods: frozenset[str]
     nodes: tuple[str, ...]
-    n_to_m: bool
+    care: Care
 
 
 @dataclass(frozen=True, slots=True)
