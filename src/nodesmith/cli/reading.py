@@ -35,16 +35,18 @@ class Output(StrEnum):
 def read_problem(paths: Sequence[Path], catalog: Path | None, options: Options) -> Problem:
     """The question that manifests ask. Exits with every fault told when they cannot be understood."""
     loaded = load(paths)
-    faults = [str(fault) for fault in errors(loaded.faults)]
+    faults = [str(fault) for fault in loaded.faults]
+    is_bad = bool(errors(loaded.faults))
     types: tuple[InstanceType, ...] = ()
     try:
         types = read_types(catalog)
     except (CatalogError, OSError) as error:
         faults.append(f"error: {error}")
-    if faults:
+        is_bad = True
+    if is_bad:
         refuse(faults)
-    for fault in loaded.faults:
-        typer.echo(str(fault), err=True)
+    for fault in faults:
+        typer.echo(fault, err=True)
     snapshot = loaded.snapshot
     return Problem(snapshot, {pool.name: types for pool in snapshot.pools}, pods_to_place(snapshot), options=options)
 
