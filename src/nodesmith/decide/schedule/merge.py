@@ -7,6 +7,7 @@ allow them to share one host.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from nodesmith.decide.schedule.claims import Claims
 from nodesmith.decide.schedule.packing import Packing
 from nodesmith.decide.schedule.universe import Amounts, Flags, holds
 
-MOST_BINS: Final = 160
+MOST_BINS: Final = 64
 """Machines compared with one another; of more, the emptiest by price."""
 
 
@@ -28,6 +29,7 @@ class Part:
     offerings: Flags
     used: Amounts
     price: float
+    serial: int
 
 
 class Merger:
@@ -37,6 +39,8 @@ class Merger:
         self._packing = packing
         self._world = packing.world
         self._claims = Claims(packing)
+        self._serials = count()
+        self._known: dict[tuple[int, int], tuple[int, float] | None] = {}
 
     def run(self) -> None:
         """No two of the compared machines can be joined at a saving."""
@@ -67,12 +71,13 @@ class Merger:
         prices = world.universe.price[offerings & size]
         if not len(prices):
             return None
-        return Part(bin_, template, offerings, packing.used(bin_), float(prices.min()))
+        return Part(bin_, template, offerings, packing.used(bin_), float(prices.min()), next(self._serials))
 
     def _may_share(self, left: Part, right: Part) -> bool:
         """Whether no rule between pods stands against all of them being on one host."""
         packing, book = self._packing, self._world.rulebook
-        keys = dict.fromkeys((*packing.keys_that_matter(left.bin_), *packing.keys_that_matter(right.bin_)))
+        # A label that matters to one side only is pinned in what that side may become, and so in what both become.
+        keys = set(packing.keys_that_matter(left.bin_)).intersection(packing.keys_that_matter(right.bin_))
         if any(packing.code(key, left.bin_) != packing.code(key, right.bin_) for key in keys):
             return False
         for index, level in {**packing.contents[left.bin_], **packing.contents[right.bin_]}:
@@ -99,7 +104,13 @@ class Merger:
         return best[1:] if best is not None else None
 
     def _joined(self, left: Part, right: Part) -> tuple[int, float] | None:
-        """The cheapest offering that holds the pods of both, with its price."""
+        """The cheapest offering that holds the pods of both, with its price; worked out once for two parts."""
+        key = (left.serial, right.serial)
+        if key not in self._known:
+            self._known[key] = self._join_price(left, right)
+        return self._known[key]
+
+    def _join_price(self, left: Part, right: Part) -> tuple[int, float] | None:
         world = self._world
         template = world.templates[left.template]
         both = left.offerings & right.offerings
@@ -114,8 +125,8 @@ class Merger:
         packing, world = self._packing, self._world
         offer = left.template * len(world.universe) + offering
         moving = list(packing.contents[right.bin_].items())
-        for (index, level), count in moving:
-            packing.add(world.classes[index], level, right.bin_, -count)
+        for (index, level), pods in moving:
+            packing.add(world.classes[index], level, right.bin_, -pods)
         packing.change_offer(left.bin_, offer)
-        for (index, level), count in moving:
-            packing.add(world.classes[index], level, left.bin_, count)
+        for (index, level), pods in moving:
+            packing.add(world.classes[index], level, left.bin_, pods)
