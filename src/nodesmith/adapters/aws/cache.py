@@ -34,6 +34,12 @@ class Cache(Generic[K, V]):
         seconds = self._ttl_s if ttl is None else ttl.total_seconds()
         self._values[key] = (self._clock.monotonic() + seconds, value)
 
+    def replace(self, key: K, value: V) -> None:
+        """The key's value is another, good for as long as the one before; nothing where it has none."""
+        found = self._values.get(key)
+        if found is not None:
+            self._values[key] = (found[0], value)
+
     def drop(self, key: K) -> None:
         """The key has no value."""
         self._values.pop(key, None)

@@ -18,7 +18,7 @@ from nodesmith.adapters.aws.names import TAG_LAUNCHED_FOR, TAG_NODECLAIM
 from nodesmith.adapters.aws.selection import price_of
 from nodesmith.adapters.aws.tags import tag_list
 from nodesmith.model.instancetype import InstanceType, Offering
-from nodesmith.model.labels import RESERVED, SPOT
+from nodesmith.model.labels import SPOT
 
 LONGEST_TAG: Final = 256
 TAG_FLEET: Final = "aws:ec2:fleet-id"
@@ -149,7 +149,9 @@ def fleet_key(request: Mapping[str, Any]) -> str:
     return json.dumps(request, sort_keys=True)
 
 
-def shared_requests(request: Mapping[str, Any], askers: Iterable[Asker]) -> Iterator[tuple[dict[str, Any], list[Asker]]]:
+def shared_requests(
+    request: Mapping[str, Any], askers: Iterable[Asker]
+) -> Iterator[tuple[dict[str, Any], list[Asker]]]:
     """The calls for so many claims: as few as their names fit into an instance's tag, in order of name."""
     for group in _groups(sorted(askers, key=lambda each: each.claim)):
         yield _joint_request(request, group), group
@@ -195,7 +197,7 @@ def parse_fleet(raw: Mapping[str, Any], capacity_type: str) -> FleetAnswer:
             zone=_override(each).get("AvailabilityZone") or "",
             subnet=_override(each).get("SubnetId") or "",
             image=_override(each).get("ImageId") or "",
-            capacity_type=capacity_type if capacity_type == RESERVED else each.get("Lifecycle") or capacity_type,
+            capacity_type=each.get("Lifecycle") or capacity_type,
         )
         for each in raw.get("Instances") or ()
         for instance in each.get("InstanceIds") or ()

@@ -147,7 +147,9 @@ def queries_of(terms: Sequence[AMISelectorTerm], parameter_ids: Sequence[str]) -
         if term.id or term.alias or term.ssm_parameter:
             continue
         filters = [("name", (term.name,))] if term.name else []
-        filters += [("tag-key", (key,)) if value == "*" else (f"tag:{key}", (value,)) for key, value in term.tags.items()]
+        filters += [
+            ("tag-key", (key,)) if value == "*" else (f"tag:{key}", (value,)) for key, value in term.tags.items()
+        ]
         owners = (term.owner,) if term.owner else DEFAULT_OWNERS if term.name else ()
         queries.append(ImageQuery(tuple(filters), owners))
     return tuple(queries)

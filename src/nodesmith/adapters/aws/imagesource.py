@@ -89,5 +89,3 @@ class ImageSource:
         )
         now = self._clock.now()
         return tuple(image for each in raw if (image := parse_image(each, now)) is not None)
-
-

@@ -42,6 +42,7 @@ class Instance:
     reservation: str
     partition: int
     launched_at_s: float
+    has_efa: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -92,6 +93,7 @@ def parse_instance(raw: Mapping[str, Any]) -> Instance:
         reservation=raw.get("CapacityReservationId") or "",
         partition=placement.get("PartitionNumber") or 0,
         launched_at_s=launched_at.timestamp() if launched_at is not None else 0.0,
+        has_efa=any("efa" in (each.get("InterfaceType") or "") for each in raw.get("NetworkInterfaces") or ()),
         tags=tags_of(raw),
     )
 

@@ -29,7 +29,11 @@ def differences(made: InstanceType, wanted: dict[str, Any]) -> list[str]:
     found: list[str] = []
     labels = {key: sorted(each.values) or None for key, each in made.requirements.by_key.items()}
     expected = {key: sorted(values) if values else None for key, values in wanted["requirements"].items()}
-    found += [f"{key}: {labels.get(key)} is not {expected.get(key)}" for key in labels.keys() | expected.keys() if labels.get(key) != expected.get(key)]
+    found += [
+        f"{key}: {labels.get(key)} is not {expected.get(key)}"
+        for key in labels.keys() | expected.keys()
+        if labels.get(key) != expected.get(key)
+    ]
     pairs = [
         ("capacity", made.capacity, wanted["capacity"]),
         ("allocatable", made.allocatable, wanted["allocatable"]),
@@ -37,7 +41,11 @@ def differences(made: InstanceType, wanted: dict[str, Any]) -> list[str]:
         ("systemReserved", made.overhead.system_reserved, wanted["overhead"]["systemReserved"]),
         ("evictionThreshold", made.overhead.eviction_threshold, wanted["overhead"]["evictionThreshold"]),
     ]
-    found += [f"{name}: {nonzero(mine)} is not {amounts(theirs)}" for name, mine, theirs in pairs if nonzero(mine) != amounts(theirs)]
+    found += [
+        f"{name}: {nonzero(mine)} is not {amounts(theirs)}"
+        for name, mine, theirs in pairs
+        if nonzero(mine) != amounts(theirs)
+    ]
     return [f"{made.name}: {each}" for each in found]
 
 
@@ -67,7 +75,11 @@ def test_kubelet_disks_and_family_change_a_type_as_at_the_peer(case: dict[str, A
     )
     inputs = vectors("instance_types_variants")["inputs"]
     assert len(case["results"]) == 12
-    wrong = [line for name, wanted in case["results"].items() for line in differences(built(parse_type(inputs[name]), shape), wanted)]
+    wrong = [
+        line
+        for name, wanted in case["results"].items()
+        for line in differences(built(parse_type(inputs[name]), shape), wanted)
+    ]
     assert wrong == []
 
 

@@ -1,0 +1,51 @@
+"""Whether a claim's instance is still what its NodeClass describes, in upstream's order (spec 7.11). Pure."""
+
+from __future__ import annotations
+
+from nodesmith.adapters.aws.images import image_for, image_requirements
+from nodesmith.adapters.aws.instances import Instance
+from nodesmith.adapters.aws.typelabels import Place
+from nodesmith.api.ec2nodeclass import EC2NodeClass
+from nodesmith.api.nodeclasshash import node_class_hash
+from nodesmith.model.instancetype import InstanceType
+from nodesmith.model.labels import (
+    CAPACITY_TYPE,
+    NODECLASS_HASH,
+    NODECLASS_HASH_VERSION,
+    NODECLASS_HASH_VERSION_VALUE,
+    PLACEMENT_GROUP_ID,
+    RESERVATION_ID,
+    RESERVED,
+)
+from nodesmith.model.nodeclaim import NodeClaim
+
+
+def static_drift(claim: NodeClaim, node_class: EC2NodeClass, ca_bundle: str) -> str | None:
+    """`NodeClassDrift` when the NodeClass' spec is not the one the claim was launched with."""
+    annotations = claim.meta.annotations
+    launched_with = annotations.get(NODECLASS_HASH)
+    if launched_with is None or annotations.get(NODECLASS_HASH_VERSION) != NODECLASS_HASH_VERSION_VALUE:
+        return None
+    return "NodeClassDrift" if launched_with != node_class_hash(node_class, ca_bundle=ca_bundle) else None
+
+
+def image_drift(claim: NodeClaim, node_class: EC2NodeClass, type_: InstanceType) -> str | None:
+    """`AMIDrift` when the NodeClass now means another image for the claim's type."""
+    images = [(image, image_requirements(image)) for image in node_class.status.amis]
+    image = image_for(images, type_.requirements)
+    return "AMIDrift" if image is None or image.id != claim.image_id else None
+
+
+def instance_drift(claim: NodeClaim, node_class: EC2NodeClass, instance: Instance, place: Place) -> str | None:
+    """What of the instance's surroundings is not the NodeClass' any more, or None."""
+    status = node_class.status
+    if instance.security_groups != {each.id for each in status.security_groups}:
+        return "SecurityGroupDrift"
+    if instance.subnet not in {each.id for each in status.subnets}:
+        return "SubnetDrift"
+    is_reserved = claim.labels.get(CAPACITY_TYPE) == RESERVED
+    reservation = instance.reservation or claim.labels.get(RESERVATION_ID, "")
+    if is_reserved and reservation not in {each.id for each in status.capacity_reservations}:
+        return "CapacityReservationDrift"
+    group = place.placement_group.id if place.placement_group else ""
+    return "PlacementGroupDrift" if claim.labels.get(PLACEMENT_GROUP_ID, "") != group else None

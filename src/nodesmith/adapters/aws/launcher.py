@@ -1,0 +1,279 @@
+"""A NodeClaim becomes an instance: adopted where it has one, else launched by a fleet (spec 7.8)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from nodesmith.adapters.aws.batching import CREATE_FLEET_WINDOW, Batcher
+from nodesmith.adapters.aws.client import AwsClient
+from nodesmith.adapters.aws.cluster import ClusterSource
+from nodesmith.adapters.aws.errors import (
+    NO_ADDRESSES,
+    PROFILE_NOT_VISIBLE,
+    SPOT_ROLE,
+    SPREAD_LIMIT,
+    UNFULFILLABLE,
+    AwsAnswer,
+    answer_of,
+    launch_failure,
+    launch_reason,
+)
+from nodesmith.adapters.aws.fleet import (
+    Asker,
+    FleetAnswer,
+    FleetError,
+    Launched,
+    fleet_key,
+    parse_fleet,
+    shared_requests,
+)
+from nodesmith.adapters.aws.instances import Instance
+from nodesmith.adapters.aws.instancestore import InstanceStore, is_gone
+from nodesmith.adapters.aws.machines import Bought, machine_of
+from nodesmith.adapters.aws.network import Network
+from nodesmith.adapters.aws.offers import Catalogue, Offers, Reservations
+from nodesmith.adapters.aws.planlaunch import Chosen, Frame, LaunchPlan, choose, plan_launch
+from nodesmith.adapters.aws.settings import AwsSettings
+from nodesmith.adapters.aws.subnets import SubnetChoice
+from nodesmith.adapters.aws.templates import Templates
+from nodesmith.adapters.aws.unavailable import Unavailable
+from nodesmith.api.ec2nodeclass import EC2NodeClass
+from nodesmith.model.labels import RESERVED, SPOT, TENANCY
+from nodesmith.model.nodeclaim import NodeClaim
+from nodesmith.ports.clock import Clock
+from nodesmith.ports.cloud import Machine
+from nodesmith.ports.errors import CreateFailed, NodeClassNotReady, PortError, Throttled
+from nodesmith.ports.errors import Unavailable as NoAnswer
+from nodesmith.ports.metrics import Metrics
+
+_NOT_VISIBLE_YET: Final = (
+    "InvalidLaunchTemplateName.NotFoundException",
+    "InvalidLaunchTemplateId.NotFound",
+    "InvalidAMIID.NotFound",
+    PROFILE_NOT_VISIBLE,
+)
+"""Errors about something that was made a moment ago and that not all of EC2 has heard of."""
+
+_LOOKS: Final = 3
+_LOOK_AGAIN_AFTER: Final = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a launcher works with."""
+
+    settings: AwsSettings
+    client: AwsClient
+    clock: Clock
+    metrics: Metrics
+    cluster: ClusterSource
+    instances: InstanceStore
+    network: Network
+    offers: Offers
+    subnets: SubnetChoice
+    templates: Templates
+    unavailable: Unavailable
+    reservations: Reservations
+
+
+class Launcher:
+    """Launches instances for claims; claims that ask for the same share a call."""
+
+    def __init__(self, parts: Parts, workers: asyncio.Semaphore) -> None:
+        self._parts = parts
+        self._fleets: Batcher[str, Asker, FleetAnswer] = Batcher(
+            parts.clock, CREATE_FLEET_WINDOW, self._create_fleets, workers
+        )
+
+    async def launch(self, claim: NodeClaim, node_class: EC2NodeClass) -> Machine:
+        """The claim's one machine.
+
+        Raises:
+            CapacityUnavailable: when no offering can be had now.
+            NodeClassNotReady: when user data cannot be made for want of the service range.
+            CreateFailed: when the launch failed for another reason.
+        """
+        seen = await self._parts.instances.launched_for(claim.name)
+        lost = tuple(sorted(each.id for each in seen if is_gone(each)))
+        alive = sorted((each for each in seen if not is_gone(each)), key=lambda each: each.id)
+        catalogue = await self._catalogue(node_class)
+        cluster = await self._parts.cluster.info()
+        if alive:
+            return self._adopted(claim, node_class, alive[0], catalogue, cluster.ca_bundle)
+        frame = Frame(self._parts.settings, cluster, catalogue.place)
+        chosen = choose(claim, catalogue.types)
+        subnets = await self._choose_subnets(node_class, chosen)
+        used: set[str] = set()
+        try:
+            plan = plan_launch(claim, node_class, chosen, frame, subnets)
+            launched = await self._fleet(plan, Asker(claim.name, claim.meta.uid, lost), chosen, catalogue)
+            used.add(launched.subnet)
+        finally:
+            self._parts.subnets.give_back(subnets, used, chosen.addresses)
+        return self._bought(claim, node_class, launched, chosen, plan, frame)
+
+    async def _catalogue(self, node_class: EC2NodeClass) -> Catalogue:
+        try:
+            return await self._parts.offers.of(node_class)
+        except (Throttled, NoAnswer):
+            raise
+        except PortError as error:
+            raise CreateFailed("InstanceTypeResolutionFailed", f"Error resolving instance types: {error}") from error
+
+    async def _choose_subnets(self, node_class: EC2NodeClass, chosen: Chosen) -> dict[str, str]:
+        try:
+            self._parts.subnets.learn(await self._parts.network.subnets(node_class.spec.subnet_selector_terms))
+        except (Throttled, NoAnswer):
+            raise
+        except PortError as error:
+            raise CreateFailed("SubnetResolutionFailed", f"Error resolving subnets: {error}") from error
+        free = [each for each in node_class.status.subnets if self._parts.unavailable.has_addresses(each.id)]
+        return self._parts.subnets.choose(free or node_class.status.subnets, chosen.addresses)
+
+    async def _fleet(self, plan: LaunchPlan, asker: Asker, chosen: Chosen, catalogue: Catalogue) -> Launched:
+        """The instance; what is not visible yet is waited for a little.
+
+        Raises:
+            CapacityUnavailable: when every way to launch is out of capacity.
+            CreateFailed: when it failed for another reason.
+        """
+        told: list[AwsAnswer] = []
+        for look in range(1, _LOOKS + 1):
+            for template in plan.templates:
+                await self._ensure(template.name, plan)
+            answer = await self._ask(plan, asker)
+            self._learn(answer, chosen, catalogue)
+            if answer.launched:
+                return answer.launched[0]
+            told = [each.answer for each in answer.errors]
+            waits = [each for each in told if any(text in str(each) for text in _NOT_VISIBLE_YET)]
+            if not waits or look == _LOOKS:
+                break
+            if any("LaunchTemplate" in each.code for each in waits):
+                for template in plan.templates:
+                    self._parts.templates.forget(template.name)
+            await self._parts.clock.sleep(_LOOK_AGAIN_AFTER)
+        raise launch_failure(told)
+
+    async def _ensure(self, name: str, plan: LaunchPlan) -> None:
+        template = next(each for each in plan.templates if each.name == name)
+        try:
+            await self._parts.templates.ensure(template)
+        except (Throttled, NoAnswer):
+            raise
+        except PortError as error:
+            reason, sentence = launch_reason(str(error))
+            raise CreateFailed(reason, f"{sentence}: {error}") from error
+
+    async def _ask(self, plan: LaunchPlan, asker: Asker) -> FleetAnswer:
+        """What came of it; an error of the whole call counts as an error of every way to launch."""
+        try:
+            return await self._fleets.submit(fleet_key(plan.request), asker)
+        except (Throttled, NoAnswer):
+            raise
+        except PortError as error:
+            return FleetAnswer(errors=(FleetError(answer_of(error) or AwsAnswer("", str(error))),))
+
+    async def _create_fleets(self, key: str, askers: Sequence[Asker]) -> list[FleetAnswer | PortError]:
+        """One answer an asker: its instance, or why there is none."""
+        request: Mapping[str, Any] = json.loads(key)
+        answers: dict[str, FleetAnswer | PortError] = {}
+        for joint, group in shared_requests(request, askers):
+            try:
+                raw = await self._parts.client.call("ec2", "CreateFleet", **joint)
+            except PortError as error:
+                answers |= {each.claim: error for each in group}
+                continue
+            parsed = parse_fleet(raw, _capacity_type(request))
+            for place, each in enumerate(group):
+                answers[each.claim] = FleetAnswer(parsed.launched[place : place + 1], parsed.errors)
+        return [answers[each.claim] for each in askers]
+
+    def _learn(self, answer: FleetAnswer, chosen: Chosen, catalogue: Catalogue) -> None:
+        """What the errors tell about offerings, subnets and reservations is remembered."""
+        parts = self._parts
+        group = catalogue.place.placement_group
+        for error in answer.errors:
+            labels = {"reason": launch_reason(str(error.answer))[0], "capacity_type": chosen.capacity_type}
+            parts.metrics.count("cloudprovider_instance_launch_failures_total", **labels)
+            if error.answer.code == NO_ADDRESSES and error.subnet:
+                parts.subnets.exhausted(error.subnet)
+                parts.unavailable.mark_subnet(error.subnet)
+            if error.answer.code == SPOT_ROLE:
+                parts.unavailable.mark_capacity_type(SPOT)
+            if group is not None and SPREAD_LIMIT in error.answer.message:
+                self._mark(list(chosen.by_name), error.zone, chosen, group.id)
+            elif error.answer.code in UNFULFILLABLE and error.instance_type:
+                self._mark([error.instance_type], error.zone, chosen, group.id if group else "")
+
+    def _mark(self, types: Sequence[str], zone: str, chosen: Chosen, group: str) -> None:
+        if chosen.capacity_type == RESERVED:
+            for candidate in chosen.candidates:
+                for offering in candidate.offerings:
+                    if candidate.type.name in types and offering.zone == zone and offering.reservation_id:
+                        self._parts.reservations.exhausted(offering.reservation_id)
+            return
+        for name in types:
+            self._parts.unavailable.mark(instance_type=name, zone=zone, capacity_type=chosen.capacity_type, group=group)
+
+    def _bought(
+        self,
+        claim: NodeClaim,
+        node_class: EC2NodeClass,
+        launched: Launched,
+        chosen: Chosen,
+        plan: LaunchPlan,
+        frame: Frame,
+    ) -> Machine:
+        override = next(
+            each
+            for each in plan.overrides
+            if each.type.name == launched.instance_type and (each.subnet == launched.subnet or not launched.subnet)
+        )
+        if override.offering.reservation_id:
+            self._parts.reservations.launched(override.offering.reservation_id)
+        bought = Bought(
+            instance=launched.id,
+            zone=launched.zone or override.offering.zone,
+            image=launched.image or override.image,
+            capacity_type=chosen.capacity_type,
+            tenancy=chosen.tenancy,
+            reservation=override.offering.reservation_id,
+            partition=plan.partition,
+            has_efa=plan.has_efa,
+            launched_at_s=self._parts.clock.now().timestamp(),
+        )
+        ca_bundle = frame.cluster.ca_bundle
+        return machine_of(claim, node_class, override.type, bought, frame.place, ca_bundle=ca_bundle)
+
+    def _adopted(
+        self, claim: NodeClaim, node_class: EC2NodeClass, instance: Instance, catalogue: Catalogue, ca_bundle: str
+    ) -> Machine:
+        """The machine of an instance that an earlier attempt launched."""
+        type_ = next((each for each in catalogue.types if each.name == instance.instance_type), None)
+        if type_ is None:
+            raise NodeClassNotReady(f"instance type {instance.instance_type} of {instance.id} is not known")
+        tenancy = claim.requirements.get(TENANCY)
+        bought = Bought(
+            instance=instance.id,
+            zone=instance.zone,
+            image=instance.image,
+            capacity_type=instance.capacity_type,
+            tenancy="default" if tenancy.allows("default") else "dedicated",
+            reservation=instance.reservation,
+            partition=str(instance.partition or ""),
+            has_efa=instance.has_efa,
+            launched_at_s=instance.launched_at_s,
+            state=instance.state,
+        )
+        return machine_of(claim, node_class, type_, bought, catalogue.place, ca_bundle=ca_bundle)
+
+
+def _capacity_type(request: Mapping[str, Any]) -> str:
+    kind = str(request["TargetCapacitySpecification"]["DefaultTargetCapacityType"])
+    return kind if kind == SPOT else "on-demand"
