@@ -8,7 +8,7 @@ from nodesmith.sim.clock import VirtualClock, run
 
 
 @pytest.mark.parametrize(
-    "arrivals, ends",
+    ("arrivals", "ends"),
     [
         ([0.0], 1.0),
         ([0.0, 0.5, 1.0], 2.0),

@@ -51,7 +51,7 @@ class Clients(Protocol):
 
 
 class SessionClients:
-    """Clients of one boto3 session; its credentials are boto3's chain: web identity, pod identity, environment, profile.
+    """Clients of one boto3 session; credentials by boto3's chain: web identity, pod identity, environment, profile.
 
     The instance metadata service is never asked: a controller that runs on the nodes' role by accident has too much.
     """
@@ -116,7 +116,7 @@ class AwsClient:
         raise AssertionError(operation)  # pragma: no cover - the last attempt returns or raises
 
     async def pages(
-        self, service: str, operation: str, *, token: str = "NextToken", region: str = "", **parameters: Any
+        self, service: str, operation: str, *, cursor: str = "NextToken", region: str = "", **parameters: Any
     ) -> AsyncIterator[Answer]:
         """Every page, the next asked for when it is needed.
 
@@ -125,10 +125,10 @@ class AwsClient:
         """
         following: str | None = None
         while True:
-            more: dict[str, Any] = {token: following} if following else {}
+            more: dict[str, Any] = {cursor: following} if following else {}
             answer = await self.call(service, operation, region=region, **parameters, **more)
             yield answer
-            following = answer.get(token) or None
+            following = answer.get(cursor) or None
             if following is None:
                 return
 

@@ -72,7 +72,6 @@ class Launched:
     zone: str
     subnet: str
     image: str
-    capacity_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +187,7 @@ def _joint_request(request: Mapping[str, Any], group: Sequence[Asker]) -> dict[s
     return {**joint, "ClientToken": token}
 
 
-def parse_fleet(raw: Mapping[str, Any], capacity_type: str) -> FleetAnswer:
+def parse_fleet(raw: Mapping[str, Any]) -> FleetAnswer:
     """The instances, in order of id, and the errors."""
     launched = [
         Launched(
@@ -197,7 +196,6 @@ def parse_fleet(raw: Mapping[str, Any], capacity_type: str) -> FleetAnswer:
             zone=_override(each).get("AvailabilityZone") or "",
             subnet=_override(each).get("SubnetId") or "",
             image=_override(each).get("ImageId") or "",
-            capacity_type=each.get("Lifecycle") or capacity_type,
         )
         for each in raw.get("Instances") or ()
         for instance in each.get("InstanceIds") or ()

@@ -1,4 +1,4 @@
-"""Which images a NodeClass means: SSM parameters, DescribeImages questions, and which image fits which type (spec 7.5)."""
+"""Which images a NodeClass means: SSM parameters, DescribeImages questions, which image fits which type (spec 7.5)."""
 
 from __future__ import annotations
 
@@ -85,13 +85,12 @@ def parameters_of_alias(alias: str, version: str) -> tuple[ImageParameter, ...]:
 
 def _al2(version: str, pinned: str) -> tuple[ImageParameter, ...]:
     base = f"/aws/service/eks/optimized-ami/{version}/amazon-linux-2"
-    return tuple(
-        ImageParameter(
-            f"{base}{suffix}/{'recommended' if pinned == 'latest' else f'amazon-eks{suffix}-node-{version}-{pinned}'}/image_id",
-            wanted,
-        )
-        for suffix, wanted in (("", (STANDARD,)), ("-arm64", (STANDARD,)), ("-gpu", (NEURON, NVIDIA)))
-    )
+    builds = (("", (STANDARD,)), ("-arm64", (STANDARD,)), ("-gpu", (NEURON, NVIDIA)))
+    found: list[ImageParameter] = []
+    for suffix, wanted in builds:
+        release = "recommended" if pinned == "latest" else f"amazon-eks{suffix}-node-{version}-{pinned}"
+        found.append(ImageParameter(f"{base}{suffix}/{release}/image_id", wanted))
+    return tuple(found)
 
 
 def _al2023(version: str, pinned: str) -> tuple[ImageParameter, ...]:

@@ -115,7 +115,7 @@ class Launcher:
             used.add(launched.subnet)
         finally:
             self._parts.subnets.give_back(subnets, used, chosen.addresses)
-        return self._bought(claim, node_class, launched, chosen, plan, frame)
+        return self._bought(claim, node_class, launched, chosen=chosen, plan=plan, frame=frame)
 
     async def _catalogue(self, node_class: EC2NodeClass) -> Catalogue:
         try:
@@ -189,7 +189,7 @@ class Launcher:
             except PortError as error:
                 answers |= {each.claim: error for each in group}
                 continue
-            parsed = parse_fleet(raw, _capacity_type(request))
+            parsed = parse_fleet(raw)
             for place, each in enumerate(group):
                 answers[each.claim] = FleetAnswer(parsed.launched[place : place + 1], parsed.errors)
         return [answers[each.claim] for each in askers]
@@ -226,6 +226,7 @@ class Launcher:
         claim: NodeClaim,
         node_class: EC2NodeClass,
         launched: Launched,
+        *,
         chosen: Chosen,
         plan: LaunchPlan,
         frame: Frame,
@@ -272,8 +273,3 @@ class Launcher:
             state=instance.state,
         )
         return machine_of(claim, node_class, type_, bought, catalogue.place, ca_bundle=ca_bundle)
-
-
-def _capacity_type(request: Mapping[str, Any]) -> str:
-    kind = str(request["TargetCapacitySpecification"]["DefaultTargetCapacityType"])
-    return kind if kind == SPOT else "on-demand"

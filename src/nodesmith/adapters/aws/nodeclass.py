@@ -21,6 +21,7 @@ from nodesmith.adapters.aws.settings import AwsSettings
 from nodesmith.adapters.aws.subnets import SubnetChoice
 from nodesmith.adapters.aws.validation import Validation
 from nodesmith.api.ec2nodeclass import (
+    AMI,
     AMIS_READY,
     CAPACITY_RESERVATIONS_READY,
     INSTANCE_PROFILE_READY,
@@ -29,7 +30,6 @@ from nodesmith.api.ec2nodeclass import (
     SECURITY_GROUPS_READY,
     SUBNETS_READY,
     VALIDATION_SUCCEEDED,
-    AMI,
     CapacityReservation,
     EC2NodeClass,
     EC2NodeClassStatus,

@@ -1,4 +1,4 @@
-"""The ways to buy a type: zone by zone, spot, on demand and reserved, with price and whether it is to be had (spec 7.6)."""
+"""The ways to buy a type: zone by zone, spot, on demand, reserved; the price, and whether it is to be had (7.6)."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _is_open(zone: str, place: Place, market: Market) -> bool:
 
 
 def is_compatible(facts: TypeFacts, spec: EC2NodeClassSpec, family: str, strategy: str) -> bool:
-    """Whether nodes of the NodeClass can run on the type at all; `strategy` is its placement group's, or empty (7.3)."""
+    """Whether nodes of the NodeClass can run on the type; `strategy` is its placement group's, or empty (7.3)."""
     nested = spec.cpu_options.nested_virtualization if spec.cpu_options else None
     return not (
         (facts.family == "a1" and family == "AL2023")

@@ -1,7 +1,7 @@
 """What offerings cost: live prices where AWS told them, the shipped list where it never did, else unknown (spec 7.7).
 
-The shipped list is us-east-1's, some months old. A price from it is marked as an estimate wherever it goes, and once the
-Pricing API has answered it is not used for a type that the API did not name.
+The shipped list is us-east-1's, some months old. A price from it is marked as an estimate wherever it goes, and once
+the Pricing API has answered it is not used for a type that the API did not name.
 """
 
 from __future__ import annotations

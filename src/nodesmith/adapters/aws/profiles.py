@@ -40,7 +40,7 @@ class Profiles:
     def name_for(self, node_class: EC2NodeClass) -> str:
         """The name of the profile with the NodeClass' role."""
         cluster = self._settings.cluster_name
-        identity = "\0".join((self._settings.region, node_class.name, node_class.meta.uid, node_class.spec.role))
+        identity = f"{self._settings.region}/{node_class.name}/{node_class.meta.uid}/{node_class.spec.role}"
         digest = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big")
         return f"{cluster[: _LONGEST_NAME - _DIGITS - 1]}_{digest}"
 
@@ -55,7 +55,7 @@ class Profiles:
         if self._known.peek(name) is None:
             profile = await self._found(name) or await self._made(name, node_class)
             await self._give_role(name, profile, node_class.spec.role)
-            self._known.set(name, True)
+            self._known.set(name, value=True)
         return name
 
     async def delete_all_of(self, node_class: EC2NodeClass) -> None:

@@ -33,7 +33,7 @@ class Templates:
         """
         if self._known.peek(template.name) is None:
             await self._known.get(template.name, lambda: self._make(template))
-        self._known.set(template.name, True)
+        self._known.set(template.name, value=True)
 
     def forget(self, name: str) -> None:
         """It was not there after all: the next `ensure` makes it."""
@@ -42,7 +42,7 @@ class Templates:
     async def hydrate(self) -> None:
         """The cluster's templates that an earlier run left count as known, so that they go when nobody needs them."""
         for name in await self._named([{"Name": f"tag:{TAG_CLUSTER}", "Values": [self._cluster]}]):
-            self._known.set(name, True)
+            self._known.set(name, value=True)
 
     async def delete_idle(self) -> None:
         """Templates that no launch has needed for a minute are gone."""

@@ -29,17 +29,17 @@ class Unavailable:
 
     def mark(self, *, instance_type: str, zone: str, capacity_type: str, group: str = "") -> None:
         """The offering is not to be had; within a placement group only there."""
-        self._offerings.set((capacity_type, instance_type, zone, group), True)
+        self._offerings.set((capacity_type, instance_type, zone, group), value=True)
         self._marks += 1
 
     def mark_capacity_type(self, capacity_type: str) -> None:
         """Nothing of the capacity type is to be had."""
-        self._capacity_types.set(capacity_type, True)
+        self._capacity_types.set(capacity_type, value=True)
         self._marks += 1
 
     def mark_subnet(self, subnet: str) -> None:
         """The subnet has no free address."""
-        self._subnets.set(subnet, True)
+        self._subnets.set(subnet, value=True)
         self._marks += 1
 
     def has_offering(self, *, instance_type: str, zone: str, capacity_type: str, group: str = "") -> bool:

@@ -1,4 +1,4 @@
-"""Whether the controller may launch from a NodeClass: asked of EC2 itself, with requests that change nothing (spec 7.4).
+"""Whether the controller may launch from a NodeClass: asked of EC2 itself, by requests that change nothing (spec 7.4).
 
 A denied permission is a condition that a person can read, hours before pods need the node. CreateLaunchTemplate has no
 dry run for what it must check, so one template is really made; it is deleted like any template that nobody uses.

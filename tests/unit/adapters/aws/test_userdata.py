@@ -102,7 +102,7 @@ def test_54_of_55_cases_are_compared() -> None:
 
 
 @pytest.mark.parametrize(
-    "text,wanted",
+    ("text", "wanted"),
     [
         ("90s", "1m30s"),
         ("1m", "1m0s"),

@@ -1,4 +1,4 @@
-"""Amazon Linux 2023: nodeadm's NodeConfig. nodeadm merges the documents it finds, the last one wins, and ours is last."""
+"""Amazon Linux 2023: nodeadm's NodeConfig. nodeadm merges the documents it finds, the last wins, and ours is last."""
 
 from __future__ import annotations
 
