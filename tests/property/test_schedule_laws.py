@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -106,7 +107,7 @@ def _tampered(problem: Problem, plan: SchedulePlan) -> Iterator[SchedulePlan]:
     """The plan with one thing made wrong, in every way that is certain to be."""
     for index, claim in enumerate(plan.claims):
         claims = list(plan.claims)
-        for fields in (
+        alterations: tuple[dict[str, Any], ...] = (
             {"instance_types": ()},
             {"instance_types": (*claim.instance_types, "no-such-type")},
             {"instance_types": (*claim.instance_types, claim.instance_types[0])},
@@ -115,8 +116,9 @@ def _tampered(problem: Problem, plan: SchedulePlan) -> Iterator[SchedulePlan]:
             {"requests": {}},
             {"cheapest": replace(claim.cheapest, zone="elsewhere")},
             {"requirements": claim.requirements.without([labels.ZONE, labels.NODEPOOL]), "pods": ()},
-        ):
-            claims[index] = replace(claim, **fields)  # type: ignore[arg-type]
+        )
+        for fields in alterations:
+            claims[index] = replace(claim, **fields)
             yield replace(plan, claims=tuple(claims))
     for key in plan.placements:
         yield replace(plan, placements={each: place for each, place in plan.placements.items() if each != key})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -68,7 +69,7 @@ class Bench:
     settings: AwsSettings
     metrics: RecordedMetrics
 
-    def another(self, **changes: object) -> AwsCloud:
+    def another(self, **changes: Any) -> AwsCloud:
         """A second controller on the same account, that remembers nothing."""
         clients = SessionClients(
             boto3.session.Session("testing", "testing", region_name=REGION), endpoint_url=self.control.url
@@ -128,7 +129,8 @@ async def bench(aws: BoxProcess) -> AsyncIterator[Bench]:
     make("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=NODE_TRUST)
     objects, threads, metrics = KnownObjects(), Threads(), RecordedMetrics()
     settings = AwsSettings(cluster_name=CLUSTER, region=REGION)
-    made = Bench(None, control, objects, threads, settings, metrics)  # type: ignore[arg-type] - set in the next line
+    # The cloud is made from the rest of the bench, in the next line.
+    made = Bench(cast(AwsCloud, None), control, objects, threads, settings, metrics)
     made.cloud = made.another()
     await made.adopt(made.node_class(SPEC))
     yield made
