@@ -34,12 +34,12 @@ class Hands:
         self.now += delta
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def hands() -> Hands:
     return Hands()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def running(hands: Hands) -> Iterator[Box]:
     with Box(seed=7, clock=hands, region=REGION) as box:
         yield box
@@ -135,7 +135,7 @@ def tags(resource_type: str, **pairs: str) -> dict[str, Any]:
     return {"ResourceType": resource_type, "Tags": [{"Key": k, "Value": v} for k, v in pairs.items()]}
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def client(running: Box) -> Callable[[str], Any]:
     return account.clients(running.url, REGION)
 
