@@ -12,6 +12,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -194,7 +195,7 @@ class ControlPlane:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, and nothing here runs threads yet
+                preexec_fn=_die_with_parent if _is_main_thread() else None,  # noqa: PLW1509 - one system call
             )
 
     def _write_keys(self) -> None:
@@ -247,6 +248,11 @@ def running(plane: ControlPlane) -> Iterator[ControlPlane]:
         yield plane
     finally:
         plane.stop()
+
+
+def _is_main_thread() -> bool:
+    """The kernel means the parent thread when it speaks of the parent: a child of a short-lived thread would die with it."""
+    return threading.current_thread() is threading.main_thread()
 
 
 def _die_with_parent() -> None:
