@@ -11,16 +11,15 @@ from nodesmith.api.fault import Problem
 from nodesmith.api.kind import Kind, Manifest
 from nodesmith.api.schema import schema_of
 from nodesmith.api.walk import Walk
-from nodesmith.api.wire import core
+from nodesmith.api.wire.cluster import BY_KIND
 
 
 def check(kind: Kind[Any], manifest: Manifest) -> Iterator[Problem]:
-    """Every problem of an object of Kubernetes' own; none when its decoder can read it."""
-    struct = core.BY_KIND.get(kind.name)
+    """Every problem that would keep the decoder of the kind from reading the object."""
+    struct = BY_KIND.get(kind.name)
     if struct is None:
         return
     try:
         msgspec.convert(manifest, struct)
     except msgspec.ValidationError:
-        walk = Walk(f"{kind.name} ({kind.api_version})", minds_unknown=False)
-        yield from walk.problems(schema_of(struct), manifest)
+        yield from Walk(kind.title, minds_unknown=False, minds_empty=False).problems(schema_of(struct), manifest)

@@ -17,7 +17,8 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from nodesmith.api.fault import Fault, Path, Problem, path_text
+from nodesmith.api.edits import child, edit_for
+from nodesmith.api.fault import Edit, Fault, Path, Problem, path_text
 
 SUFFIXES: Final = (".yaml", ".yml", ".json", ".yaml.gz", ".yml.gz", ".json.gz")
 STDIN: Final = "-"
@@ -82,7 +83,14 @@ class Document:
             message=problem.message,
             hint=problem.hint,
             severity=problem.severity,
+            edit=self._edit(problem),
         )
+
+    def _edit(self, problem: Problem) -> Edit | None:
+        if problem.repair is None or self.file.endswith(".gz") or self.file == STDIN:
+            return None
+        node = compose(self.text)
+        return edit_for(problem.repair, node, (*self.prefix, *problem.path), self.text, self.first_line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +146,7 @@ def read_documents(text: str, file: str) -> Reading:
         try:
             data = _parse(part)
         except yaml.YAMLError as error:
-            faults.append(_unreadable(error, file, first_line))
+            faults.append(_unreadable(error, part, file, first_line))
             continue
         if data is not None:
             documents.extend(_items(Document(file, first_line, part, data)))
@@ -158,6 +166,31 @@ def compose(text: str) -> yaml.Node | None:
         return node
     finally:
         loader.dispose()
+
+
+def duplicate_keys(document: Document) -> list[Problem]:
+    """A problem for every key that its map has already: only the last counts, and the others are lost."""
+    if "\n" not in document.text:
+        return []
+    node: yaml.Node | None = compose(document.text)
+    for step in document.prefix:
+        found = child(node, step)
+        node = found[1] if found is not None else None
+    return [] if node is None else list(_duplicates(node, ()))
+
+
+def _duplicates(node: yaml.Node, path: Path) -> Iterator[Problem]:
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _duplicates(item, (*path, index))
+    elif isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            here = (*path, str(key.value))
+            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                yield Problem(here, f"`{path_text(here)}` is there twice: only the last counts", "leave one out")
+            seen.add(str(key.value))
+            yield from _duplicates(value, here)
 
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:
@@ -197,34 +230,29 @@ def _items(document: Document) -> list[Document]:
     ]
 
 
-def _unreadable(error: yaml.YAMLError, file: str, first_line: int) -> Fault:
+def _unreadable(error: yaml.YAMLError, text: str, file: str, first_line: int) -> Fault:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    line = first_line + (mark.line if mark is not None else 0)
+    index = mark.line if mark is not None else 0
     hint = ""
-    if "\\t" in problem or "'\t'" in problem:
+    if "\t" in _line_of_text(text, index):
         hint = "indent with spaces"
-    elif mark is not None and mark.buffer is not None and "{{" in mark.buffer:
+    elif "{{" in text:
         hint = "this looks like a Helm template: render it first (`helm template`)"
-    return Fault(file, line, "", f"not YAML: {problem}", hint)
+    return Fault(file, first_line + index, "", f"not YAML: {problem}", hint)
+
+
+def _line_of_text(text: str, index: int) -> str:
+    lines = text.splitlines()
+    return lines[index] if index < len(lines) else ""
 
 
 def _line_in(node: yaml.Node | None, path: Path) -> int:
     """The line of the path's last part that is there, counted from the document's first."""
     line = node.start_mark.line if node is not None else 0
     for step in path:
-        found = _child(node, step)
+        found = child(node, step)
         if found is None:
             break
-        line, node = found
+        line, node = found[0].start_mark.line, found[1]
     return line
-
-
-def _child(node: yaml.Node | None, step: str | int) -> tuple[int, yaml.Node] | None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in reversed(node.value):
-            if key.value == step:
-                return key.start_mark.line, value
-    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step].start_mark.line, node.value[step]
-    return None

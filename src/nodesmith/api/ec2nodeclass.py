@@ -11,34 +11,32 @@ from nodesmith.api.lenient import convert
 from nodesmith.api.meta import conditions_of, meta_of
 from nodesmith.api.wire.ec2nodeclass import (
     AMI,
-    AMISelectorTerm,
-    BlockDevice,
-    BlockDeviceMapping,
     CapacityReservation,
-    CapacityReservationSelectorTerm,
-    ConnectionTracking,
-    CPUOptions,
     EC2NodeClassSpec,
     EC2NodeClassStatusWire,
-    KubeletConfiguration,
+    SecurityGroup,
+    Subnet,
+)
+from nodesmith.api.wire.instances import (
+    BlockDevice,
+    BlockDeviceMapping,
+    ConnectionTracking,
+    CPUOptions,
     MetadataOptions,
     NetworkInterface,
+)
+from nodesmith.api.wire.kubelet import KubeletConfiguration
+from nodesmith.api.wire.selectors import (
+    FAMILY_OF_ALIAS,
+    AMISelectorTerm,
+    CapacityReservationSelectorTerm,
     PlacementGroupSelector,
-    SecurityGroup,
     SecurityGroupSelectorTerm,
-    Subnet,
     SubnetSelectorTerm,
 )
 from nodesmith.model.meta import Condition, Conditions, ObjectMeta
 
-AMI_FAMILY_OF_ALIAS: Final = {
-    "al2": "AL2",
-    "al2023": "AL2023",
-    "bottlerocket": "Bottlerocket",
-    "windows2019": "Windows2019",
-    "windows2022": "Windows2022",
-    "windows2025": "Windows2025",
-}
+AMI_FAMILY_OF_ALIAS: Final = FAMILY_OF_ALIAS
 CUSTOM: Final = "Custom"
 
 AMIS_READY: Final = "AMIsReady"

@@ -28,5 +28,10 @@ class Kind(Generic[T]):
         """`group/version`, or the version alone for the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
+    @property
+    def title(self) -> str:
+        """What messages call it: `NodePool (karpenter.sh/v1)`."""
+        return f"{self.name} ({self.api_version})"
+
     def __str__(self) -> str:
         return self.name

@@ -21,6 +21,7 @@ from nodesmith.api.fault import Fault
 from nodesmith.api.kind import Kind, Manifest
 from nodesmith.api.meta import derived_uid
 from nodesmith.api.settle import settle
+from nodesmith.api.validation import validate
 from nodesmith.api.workloads import EXPANDED, Owned, expand
 from nodesmith.model.node import Node
 from nodesmith.model.nodeclaim import NodeClaim
@@ -74,6 +75,7 @@ _ALSO: Final[tuple[tuple[Kind[Any], type[Any]], ...]] = (
     (kinds.PRIORITY_CLASS, PriorityClass),
     (kinds.EC2_NODE_CLASS, EC2NodeClass),
 )
+_WRITTEN: Final = (kinds.NODE_POOL, kinds.EC2_NODE_CLASS, kinds.NODE_OVERLAY, kinds.CAPACITY_BUFFER)
 _READ: Final = frozenset(kind.name for kind, _ in (*_KEPT, *_ALSO))
 
 
@@ -103,7 +105,7 @@ def _collect(document: Document, objects: Objects) -> list[Fault]:
     kind = kinds.kind_of(manifest)
     if kind is None:
         return []
-    faults = [document.fault(problem) for problem in check(kind, manifest)]
+    faults = _faults(kind, document)
     if any(fault.is_error for fault in faults):
         return faults
     manifest = _in_namespace(manifest) if kind.is_namespaced else manifest
@@ -112,6 +114,13 @@ def _collect(document: Document, objects: Objects) -> list[Fault]:
     elif kind.name in _READ:
         objects.of(kind).append(_listed_pod(manifest) if kind is kinds.POD else kind.decode(manifest))
     return faults
+
+
+def _faults(kind: Kind[Any], document: Document) -> list[Fault]:
+    """What is wrong with a document: all that is wrong in what users write, of others what cannot be read."""
+    if kind in _WRITTEN:
+        return validate(document, with_advice=False)
+    return [document.fault(problem) for problem in check(kind, document.data)]
 
 
 def _listed_pod(manifest: Manifest) -> Pod:

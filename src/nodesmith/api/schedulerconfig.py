@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from nodesmith.api.walk import did_you_mean
+from nodesmith.api.likeness import did_you_mean
 from nodesmith.model.pod import DO_NOT_SCHEDULE, SCHEDULE_ANYWAY, TopologySpreadConstraint
 
 _FIELDS: Final = ("maxSkew", "topologyKey", "whenUnsatisfiable", "minDomains", "nodeAffinityPolicy", "nodeTaintsPolicy")

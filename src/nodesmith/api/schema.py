@@ -27,6 +27,7 @@ class Type(StrEnum):
     MAP = "map"
     ARRAY = "array"
     INT_OR_STRING = "int-or-string"
+    AMOUNT = "amount"
     ANY = "any"
 
 
@@ -101,7 +102,7 @@ def _union(members: list[Any], constraints: Field | None) -> Schema:
     if len(members) == 1:
         return _schema(members[0], constraints)
     given = constraints or Field()
-    return Schema(Type.INT_OR_STRING, given, rules=given.rules)
+    return Schema(Type.AMOUNT if float in members else Type.INT_OR_STRING, given, rules=given.rules)
 
 
 def _with(schema: Schema, constraints: Field | None) -> Schema:

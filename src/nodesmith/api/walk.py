@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from nodesmith.api.fault import Path, Problem, Severity, path_text
-from nodesmith.api.schema import Schema, Type
+from nodesmith.api.fault import Path, Problem, Repair, RepairKind, Severity, path_text
+from nodesmith.api.likeness import closest, did_you_mean, is_certain
+from nodesmith.api.schema import Schema, Type, schema_of
+from nodesmith.api.wire.base import Wire
 from nodesmith.api.wire.field import Rule
 
 _PYTHON_TYPES: Final[Mapping[Type, tuple[type, ...]]] = {
@@ -21,7 +22,8 @@ _PYTHON_TYPES: Final[Mapping[Type, tuple[type, ...]]] = {
     Type.OBJECT: (dict,),
     Type.MAP: (dict,),
     Type.ARRAY: (list, tuple),
-    Type.INT_OR_STRING: (int, float, str),
+    Type.INT_OR_STRING: (int, str),
+    Type.AMOUNT: (int, float, str),
 }
 _NAMES: Final[Mapping[Type, str]] = {
     Type.STRING: "text",
@@ -31,7 +33,8 @@ _NAMES: Final[Mapping[Type, str]] = {
     Type.OBJECT: "an object",
     Type.MAP: "a map",
     Type.ARRAY: "a list",
-    Type.INT_OR_STRING: "a number or text",
+    Type.INT_OR_STRING: "a whole number or text",
+    Type.AMOUNT: "a number or text",
 }
 _LONGEST_SHOWN: Final = 60
 
@@ -40,37 +43,46 @@ _LONGEST_SHOWN: Final = 60
 class Walk:
     """What an object is called in messages, whether unknown fields are problems, and where known strays belong.
 
-    `strays` is keyed by path without list positions (`spec.requirements`), or by the field's name alone.
+    `strays` is keyed by path without list positions (`spec.requirements`), or by the field's name alone. `root` is the
+    whole object's struct, whose fields may have been meant as well. Helm gives empty values a meaning, Kubernetes none.
     """
 
     kind: str
     minds_unknown: bool = True
     strays: Mapping[str, str] = field(default_factory=dict)
+    root: type[Wire] | None = None
+    minds_empty: bool = True
 
     def problems(self, schema: Schema, value: Any, path: Path = ()) -> Iterator[Problem]:
         """Every way in which the value is not what the schema says."""
         if value is None:
-            yield _empty(schema, path)
+            if self.minds_empty:
+                yield _empty(schema, path)
         elif not _has_type(schema.type, value):
             yield _wrong_type(schema, value, path)
         else:
-            match schema.type:
-                case Type.OBJECT:
-                    yield from self._object(schema, value, path)
-                case Type.MAP:
-                    yield from self._map(schema, value, path)
-                case Type.ARRAY:
-                    yield from self._array(schema, value, path)
-                case _:
-                    yield from _scalar(schema, value, path)
-            yield from _rules(schema.rules, value, path)
+            inner = list(self._inside(schema, value, path))
+            yield from inner
+            if not any(problem.is_misshapen for problem in inner):
+                yield from _rules(schema.rules, value, path)
+
+    def _inside(self, schema: Schema, value: Any, path: Path) -> Iterator[Problem]:
+        match schema.type:
+            case Type.OBJECT:
+                yield from self._object(schema, value, path)
+            case Type.MAP:
+                yield from self._map(schema, value, path)
+            case Type.ARRAY:
+                yield from self._array(schema, value, path)
+            case _:
+                yield from _scalar(schema, value, path)
 
     def _object(self, schema: Schema, value: Mapping[str, Any], path: Path) -> Iterator[Problem]:
         for name, inner in value.items():
             if name in schema.fields:
                 yield from self.problems(schema.fields[name], inner, (*path, name))
             elif self.minds_unknown:
-                yield self._unknown(schema, (*path, name))
+                yield self._unknown(schema, value, (*path, name))
         for name in sorted(schema.required - value.keys()):
             missing = schema.fields[name]
             if not missing.has_default:
@@ -93,24 +105,52 @@ class Walk:
         if most is not None and len(value) > most:
             yield Problem(path, f"`{path_text(path)}` has {len(value)} entries; {most} are allowed")
         for index, inner in enumerate(value):
-            if schema.items is not None:
-                yield from self.problems(schema.items, inner, (*path, index))
+            here = (*path, index)
+            if inner is None:
+                yield Problem(here, f"`{path_text(here)}` is an empty entry", "leave it out", is_misshapen=True)
+            elif schema.items is not None:
+                yield from self.problems(schema.items, inner, here)
 
-    def _unknown(self, schema: Schema, path: Path) -> Problem:
+    def _unknown(self, schema: Schema, value: Mapping[str, Any], path: Path) -> Problem:
         name = str(path[-1])
         plain = ".".join(str(step) for step in path if isinstance(step, str))
         message = f"`{path_text(path)}` is not a field of {self.kind}"
-        place = self.strays.get(plain) or self.strays.get(name)
-        if place:
-            return Problem(path, message, place)
-        return Problem(path, message, did_you_mean(name, schema.fields))
+        stray = self.strays.get(plain) or self.strays.get(name)
+        if stray:
+            return Problem(path, message, stray)
+        meant = self._meant(schema, name)
+        repair = None
+        if meant is not None and meant in schema.fields and meant not in value and is_certain(name, meant):
+            repair = Repair(RepairKind.RENAME_KEY, meant)
+        return Problem(path, message, f"did you mean `{meant}`?" if meant else "", repair=repair)
+
+    def _meant(self, schema: Schema, name: str) -> str | None:
+        """The field that was meant: a sibling but for case, the same name elsewhere, a like sibling, a like name."""
+        if name.lower() in {each.lower() for each in schema.fields}:
+            return closest(name, schema.fields)
+        elsewhere = _paths_by_name(self.root) if self.root is not None else {}
+        if name in elsewhere:
+            return elsewhere[name]
+        like = closest(name, schema.fields)
+        other = closest(name, elsewhere) if like is None else None
+        return elsewhere[other] if other is not None and is_certain(name, other) else like
 
 
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """A hint that names the likeliest of the known words, or nothing."""
-    by_lower = {each.lower(): each for each in known}
-    close = difflib.get_close_matches(given.lower(), by_lower, n=1, cutoff=0.6)
-    return f"did you mean `{by_lower[close[0]]}`?" if close else ""
+@lru_cache(maxsize=16)
+def _paths_by_name(struct: type[Wire]) -> Mapping[str, str]:
+    """Where in `spec` each field is, the shallowest if there are several."""
+    paths: dict[str, str] = {}
+    schema = schema_of(struct)
+    level: list[tuple[str, Schema]] = [("spec", schema.fields["spec"])] if "spec" in schema.fields else []
+    while level:
+        following: list[tuple[str, Schema]] = []
+        for path, each in level:
+            for name, child in each.fields.items():
+                paths.setdefault(name, f"{path}.{name}")
+                inner = child.items if child.type is Type.ARRAY and child.items is not None else child
+                following.append((f"{path}.{name}", inner))
+        level = following
+    return paths
 
 
 def shown(value: Any) -> str:
@@ -144,18 +184,22 @@ def _empty(schema: Schema, path: Path) -> Problem:
         hint += f", or give a number from {least} to {most}"
     elif schema.limits.enum:
         hint += f", or give one of {_listed(schema.limits.enum)}"
-    return Problem(path, f"`{path_text(path)}` is empty", hint, Severity.WARNING)
+    drop = Repair(RepairKind.DROP)
+    return Problem(path, f"`{path_text(path)}` is empty", hint, Severity.WARNING, drop)
 
 
 def _wrong_type(schema: Schema, value: Any, path: Path) -> Problem:
-    hint = ""
+    hint, repair = "", None
     if schema.type is Type.STRING and isinstance(value, bool | int | float):
-        hint = f'put it in quotes: "{shown(value)}"'
+        hint, repair = f'put it in quotes: "{shown(value)}"', Repair(RepairKind.QUOTE)
     elif schema.type in {Type.INTEGER, Type.BOOLEAN, Type.NUMBER} and isinstance(value, str) and value:
         hint = "write it without quotes"
+        if (schema.type is Type.INTEGER and value.isdecimal()) or value in {"true", "false"}:
+            repair = Repair(RepairKind.REPLACE, value)
     elif schema.type is Type.ARRAY:
         hint = "write it as a list: each entry begins with `- `"
-    return Problem(path, f"`{path_text(path)}` must be {_NAMES[schema.type]}, not {_type_name(value)}", hint)
+    message = f"`{path_text(path)}` must be {_NAMES[schema.type]}, not {_type_name(value)}"
+    return Problem(path, message, hint, repair=repair, is_misshapen=True)
 
 
 def _type_name(value: Any) -> str:
@@ -171,8 +215,7 @@ def _scalar(schema: Schema, value: Any, path: Path) -> Iterator[Problem]:
         return
     limits, name = schema.limits, path_text(path)
     if limits.enum and value not in limits.enum:
-        hint = did_you_mean(str(value), limits.enum) or f"one of {_listed(limits.enum)}"
-        yield Problem(path, f"`{name}`: {shown(value)} is not allowed", hint)
+        yield _not_allowed(limits.enum, value, path)
     elif isinstance(value, str):
         yield from _text(schema, value, path)
     elif not isinstance(value, bool) and isinstance(value, int | float):
@@ -180,6 +223,13 @@ def _scalar(schema: Schema, value: Any, path: Path) -> Iterator[Problem]:
             yield Problem(path, f"`{name}`: {value} is below {limits.minimum}", limits.hint)
         if limits.maximum is not None and value > limits.maximum:
             yield Problem(path, f"`{name}`: {value} is above {limits.maximum}", limits.hint)
+
+
+def _not_allowed(allowed: tuple[str, ...], value: Any, path: Path) -> Problem:
+    meant = closest(str(value), allowed)
+    repair = Repair(RepairKind.REPLACE, meant) if meant and is_certain(str(value), meant) else None
+    hint = f"did you mean `{meant}`?" if meant else f"one of {_listed(allowed)}"
+    return Problem(path, f"`{path_text(path)}`: {shown(value)} is not allowed", hint, repair=repair)
 
 
 def _text(schema: Schema, value: str, path: Path) -> Iterator[Problem]:
@@ -197,7 +247,10 @@ def _rules(rules: tuple[Rule, ...], value: Any, path: Path) -> Iterator[Problem]
         if rule.broken is not None:
             for place in rule.broken(value):
                 here = (*path, *place)
-                yield Problem(here, f"`{path_text(here)}`: {rule.message}", rule.hint)
+                severity = Severity.WARNING if rule.is_warning else Severity.ERROR
+                given = value if isinstance(value, str) else place[-1] if place else ""
+                hint = did_you_mean(str(given), rule.likely) or rule.hint
+                yield Problem(here, f"`{path_text(here)}`: {rule.message}", hint, severity)
 
 
 def _listed(values: Iterable[str]) -> str:

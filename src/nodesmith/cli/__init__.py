@@ -14,7 +14,7 @@ from typing import Annotated, Final
 
 import typer
 
-COMMANDS: Final[tuple[str, ...]] = ("plan", "explain")
+COMMANDS: Final[tuple[str, ...]] = ("demo", "lint", "plan", "explain", "run", "decisions")
 """In the order that `--help` lists them; `a-b` is the module `a_b`."""
 
 
@@ -29,7 +29,8 @@ def build(commands: Iterable[str] = COMMANDS) -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(_root)
     for name in commands:
-        app.command(name)(import_module(f"nodesmith.cli.{name.replace('-', '_')}").run)
+        module = import_module(f"nodesmith.cli.{name.replace('-', '_')}")
+        app.command(name, context_settings=getattr(module, "CONTEXT_SETTINGS", None))(module.run)
     return app
 
 

@@ -1,4 +1,4 @@
-"""`nodesmith explain`: why a pod goes where it goes, or nowhere."""
+"""`nodesmith explain`: why a pod goes where it goes, or nowhere; why a node stays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from nodesmith.cli.reading import UNPLACED, Output, print_document, read_problem, refuse
+from nodesmith.cli.consolidation import answer, node_lines, node_to_json
+from nodesmith.cli.reading import UNPLACED, Output, print_document, print_lines, read_problem, refuse
 from nodesmith.decide.schedule.explain import PodExplanation, explain_pod, to_json
 from nodesmith.decide.schedule.explain.explanation import Miss, PoolView
 from nodesmith.decide.schedule.problem import Options, Problem
@@ -20,33 +21,46 @@ class Subject(StrEnum):
     """What can be explained."""
 
     POD = "pod"
+    NODE = "node"
 
 
 def run(
     *,
     subject: Annotated[Subject, typer.Argument(help="What to explain.")],
-    name: Annotated[str, typer.Argument(help="The pod as NAMESPACE/NAME.")],
+    name: Annotated[str, typer.Argument(help="The pod as NAMESPACE/NAME, or the node's name.")],
     filename: Annotated[
         list[Path], typer.Option("-f", "--filename", help="Manifests: files or folders. May be given more than once.")
     ],
     catalog: Annotated[
         Path | None, typer.Option(help="Instance types and prices as JSON. Without it: AWS's that ship with nodesmith.")
     ] = None,
-    why_not: Annotated[str, typer.Option(help="Also say why not on this instance type.")] = "",
+    why_not: Annotated[str, typer.Option(help="Of a pod: also say why not on this instance type.")] = "",
     output: Annotated[Output, typer.Option("-o", "--output", help="How to print the answer.")] = Output.TABLE,
 ) -> None:
-    """Say why a pod goes where it goes or nowhere, what it fails by, and what would help."""
-    del subject
+    """Say why a pod goes where it goes or nowhere and what would help; or why a node stays, and what would be saved."""
     problem = read_problem(filename, catalog, Options())
+    if subject is Subject.NODE:
+        _explain_node(problem, name, output)
+        return
     key = name if "/" in name else f"default/{name}"
     _check(problem, key)
     explanation = explain_pod(problem, schedule(problem), key, why_not=why_not)
     if output is Output.TABLE:
-        typer.echo("\n".join(lines(explanation)))
+        print_lines(lines(explanation))
     else:
         print_document(to_json(explanation), output)
     if not explanation.is_placed:
         raise typer.Exit(UNPLACED)
+
+
+def _explain_node(problem: Problem, name: str, output: Output) -> None:
+    said = answer(problem, name)
+    if said is None:
+        refuse([f"error: there is no node {name} in the manifests"])
+    if output is Output.TABLE:
+        print_lines(node_lines(said))
+    else:
+        print_document(node_to_json(said), output)
 
 
 def lines(explanation: PodExplanation) -> Iterator[str]:

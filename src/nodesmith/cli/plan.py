@@ -1,4 +1,4 @@
-"""`nodesmith plan`: what would be bought for the pods in some manifests. Nothing is changed anywhere."""
+"""`nodesmith plan`: what would be bought for the pods in manifests, or which nodes leave. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Annotated
 
 import typer
 
+from nodesmith.cli import consolidation
 from nodesmith.cli.machines import print_plan
-from nodesmith.cli.reading import UNPLACED, Output, print_document, read_problem, wide_console
+from nodesmith.cli.reading import UNPLACED, Output, print_document, print_lines, read_problem, wide_console
 from nodesmith.decide.schedule.bound import Bound, lower_bound
 from nodesmith.decide.schedule.problem import Options, PricingPolicy, Problem
 from nodesmith.decide.schedule.solve import schedule
+from nodesmith.decide.schedule.validate import validate
 from nodesmith.plan.reason import Unplaced
-from nodesmith.plan.result import schedule_to_json
+from nodesmith.plan.result import consolidation_to_json, schedule_to_json
 from nodesmith.plan.schedule import SchedulePlan
 
 
@@ -39,18 +41,49 @@ def run(
     pricing: Annotated[
         PricingPolicy, typer.Option(help="Take the cheapest valid plan, or the one that Karpenter's rule leads to.")
     ] = PricingPolicy.LOWEST,
+    consolidate: Annotated[bool, typer.Option("--consolidate", help="Say which nodes would leave now.")] = False,
+    until_quiet: Annotated[
+        bool, typer.Option("--until-quiet", help="As --consolidate, step after step until nothing is left to do.")
+    ] = False,
+    curve: Annotated[
+        bool, typer.Option("--frontier", help="As --consolidate, but show what could be saved for how many pods moved.")
+    ] = False,
 ) -> None:
-    """Say what would be bought for the pods in manifests, and where each pod would go."""
+    """Say what would be bought for the pods in manifests, and where each pod would go; or which nodes would leave."""
     problem = read_problem(filename, catalog, Options(pricing=pricing))
+    if consolidate or until_quiet or curve:
+        _take_away(problem, output, until_quiet=until_quiet, curve=curve)
+        return
     started = perf_counter()
     plan = schedule(problem)
     solve_ms = (perf_counter() - started) * 1000
+    for violation in validate(problem, plan):
+        typer.echo(f"error: the plan breaks a rule, which is a fault of nodesmith: {violation}", err=True)
     if output is Output.TABLE:
         print_plan(wide_console(), problem, plan, measure(problem, plan))
     else:
         print_document(schedule_to_json(plan, solve_ms=solve_ms), output)
     if plan.unplaced:
         raise typer.Exit(UNPLACED)
+
+
+def _take_away(problem: Problem, output: Output, *, until_quiet: bool, curve: bool) -> None:
+    """Print which nodes would leave, or the curve to choose from."""
+    if curve:
+        commands = consolidation.curve(problem)
+        if output is Output.TABLE:
+            print_lines(consolidation.curve_lines(commands))
+        else:
+            print_document(consolidation.curve_to_json(commands), output)
+        return
+    started = perf_counter()
+    outcome = consolidation.consolidate(problem, until_quiet=until_quiet)
+    solve_ms = (perf_counter() - started) * 1000
+    if output is Output.TABLE:
+        print_lines(consolidation.outcome_lines(outcome))
+    else:
+        steps = consolidation_to_json(outcome.steps, nodes=outcome.nodes, prices=outcome.prices, solve_ms=solve_ms)
+        print_document(steps, output)
 
 
 def measure(problem: Problem, plan: SchedulePlan) -> Measure:

@@ -74,6 +74,11 @@ def wide_console() -> Console:
     return console if console.is_terminal else Console(width=_WIDTH_OF_A_FILE)
 
 
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines of text."""
+    typer.echo("\n".join(lines))
+
+
 def print_document(document: dict[str, Any], output: Output) -> None:
     """Print a document as JSON or YAML."""
     if output is Output.YAML:

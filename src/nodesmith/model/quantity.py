@@ -15,6 +15,8 @@ CPU: Final = "cpu"
 MILLI_CPU_PER_CORE: Final = 1000
 
 _THOUSAND: Final = 1000
+_FURTHEST: Final = 40
+"""Exponents beyond say no more than "too much" or "nothing", and would take forever to work out."""
 
 _QUANTITY: Final = re.compile(
     r"(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))"
@@ -108,4 +110,4 @@ def _factor(suffix: str) -> Decimal:
         return Decimal(_BINARY[suffix])
     if suffix in _DECIMAL:
         return Decimal(10) ** _DECIMAL[suffix]
-    return Decimal(10) ** int(suffix[1:]) if suffix else Decimal(1)
+    return Decimal(10) ** max(-_FURTHEST, min(_FURTHEST, int(suffix[1:]))) if suffix else Decimal(1)

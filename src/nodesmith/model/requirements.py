@@ -65,7 +65,9 @@ class Requirement:
             case Operator.DOES_NOT_EXIST:
                 return cls(key, min_values=min_values)
             case _:
-                (bound,) = (int(value) for value in listed)
+                (bound,) = (_integer(value) for value in listed)
+                if bound is None:
+                    raise ValueError(f"{listed[0]!r} is not an integer")
                 return _bounded(key, operator, bound, min_values)
 
     @property
@@ -140,14 +142,15 @@ class Requirement:
             shown += f" >={self.gte}"
         if self.lte is not None:
             shown += f" <={self.lte}"
+        if self.min_values is not None:
+            shown += f" minValues {self.min_values}"
         return shown
 
     def _within(self, value: str) -> bool:
         if self.gte is None and self.lte is None:
             return True
-        try:
-            number = int(value)
-        except ValueError:
+        number = _integer(value)
+        if number is None:
             return False
         return (self.gte is None or number >= self.gte) and (self.lte is None or number <= self.lte)
 
@@ -257,6 +260,15 @@ def _bounded(key: str, operator: Operator, bound: int, min_values: int | None) -
             return Requirement(key, complement=True, lte=bound - 1, min_values=min_values)
         case _:
             return Requirement(key, complement=True, lte=bound, min_values=min_values)
+
+
+def _integer(value: str) -> int | None:
+    """The 64-bit number that a label value is, or None; Python's `1_0` is no number to Kubernetes."""
+    digits = value[1:] if value[:1] in {"-", "+"} else value
+    if not (digits.isascii() and digits.isdecimal()):
+        return None
+    number = int(value)
+    return number if -MAX_INT64 - 1 <= number <= MAX_INT64 else None
 
 
 def _tightest(choose: Callable[[int, int], int], left: int | None, right: int | None) -> int | None:

@@ -3,194 +3,237 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
 from msgspec import field
 
 from nodesmith.api.wire.base import Wire
-from nodesmith.api.wire.nodepool import RequirementWire
+from nodesmith.api.wire.checks import counts, each_key, has, items_of, whole
+from nodesmith.api.wire.common import CONDITIONS_FIELD, ConditionWire, RequirementWire
+from nodesmith.api.wire.field import Field, Rule
+from nodesmith.api.wire.instances import (
+    INTERFACE_RULES,
+    ONE_ROOT,
+    BlockDeviceMapping,
+    ConnectionTracking,
+    CPUOptions,
+    MetadataOptions,
+    NetworkInterface,
+)
+from nodesmith.api.wire.kubelet import KubeletConfiguration
+from nodesmith.api.wire.selectors import (
+    AMIS_FIELD,
+    CAPACITY_RESERVATIONS_FIELD,
+    FAMILY_OF_ALIAS,
+    SECURITY_GROUPS_FIELD,
+    SUBNETS_FIELD,
+    AMISelectorTerm,
+    CapacityReservationSelectorTerm,
+    PlacementGroupSelector,
+    SecurityGroupSelectorTerm,
+    SubnetSelectorTerm,
+    family_of,
+)
+from nodesmith.model.labels import GROUP, NODECLASS
+
+AMI_FAMILIES: Final = ("AL2", "AL2023", "Bottlerocket", "Custom", "Windows2019", "Windows2022", "Windows2025")
+OWN_TAGS: Final = ("eks:eks-cluster-name", f"{GROUP}/nodepool", f"{GROUP}/nodeclaim", NODECLASS)
+OWN_TAG_PREFIX: Final = "kubernetes.io/cluster"
 
 
-class SubnetSelectorTerm(Wire, frozen=True, kw_only=True):
-    """One way to find subnets."""
-
-    tags: Mapping[str, str] = field(default_factory=dict)
-    id: str = ""
-
-
-class SecurityGroupSelectorTerm(Wire, frozen=True, kw_only=True):
-    """One way to find security groups."""
-
-    tags: Mapping[str, str] = field(default_factory=dict)
-    id: str = ""
-    name: str = ""
+def _own_tag(key: str) -> Rule:
+    return Rule(
+        cel=f"self.all(x, x != '{key}')",
+        message=f"tag contains a restricted tag matching {key}",
+        broken=each_key(lambda each: each != key),
+        hint="this tag is set on every instance anyway",
+    )
 
 
-class CapacityReservationSelectorTerm(Wire, frozen=True, kw_only=True):
-    """One way to find capacity reservations."""
-
-    tags: Mapping[str, str] = field(default_factory=dict)
-    id: str = ""
-    owner_id: str = ""
-    instance_match_criteria: str = ""
-
-
-class AMISelectorTerm(Wire, frozen=True, kw_only=True):
-    """One way to find images."""
-
-    alias: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    id: str = ""
-    name: str = ""
-    owner: str = ""
-    ssm_parameter: str = ""
-
-
-class PlacementGroupSelector(Wire, frozen=True, kw_only=True):
-    """The placement group that instances go to."""
-
-    name: str | None = None
-    id: str | None = None
+TAGS_FIELD: Final = Field(
+    "Tags of everything that is made: instances, volumes, interfaces, launch templates.",
+    rules=(
+        Rule(
+            cel="self.all(k, k != '')",
+            message="empty tag keys aren't supported",
+            broken=each_key(lambda key: key != ""),
+        ),
+        *(_own_tag(key) for key in OWN_TAGS),
+        Rule(
+            cel=f"self.all(x, !x.startsWith('{OWN_TAG_PREFIX}'))",
+            message=f"tag contains a restricted tag matching {OWN_TAG_PREFIX}/",
+            broken=each_key(lambda key: not key.startswith(OWN_TAG_PREFIX)),
+            hint="this tag is set on every instance anyway",
+        ),
+    ),
+)
 
 
-class KubeletConfiguration(Wire, frozen=True, kw_only=True):
-    """Kubelet settings."""
-
-    cluster_dns: tuple[str, ...] | None = None
-    max_pods: int | None = None
-    pods_per_core: int | None = None
-    system_reserved: dict[str, str] | None = None
-    kube_reserved: dict[str, str] | None = None
-    eviction_hard: dict[str, str] | None = None
-    eviction_soft: dict[str, str] | None = None
-    eviction_soft_grace_period: dict[str, str] | None = None
-    eviction_max_pod_grace_period: int | None = None
-    image_gc_high_threshold_percent: int | None = None
-    image_gc_low_threshold_percent: int | None = None
-    cpu_cfs_quota: bool | None = None
+def _aliases(spec: Any) -> list[str]:
+    return [str(term["alias"]) for _, term in items_of(spec.get("amiSelectorTerms")) if has(term, "alias")]
 
 
-class BlockDevice(Wire, frozen=True, kw_only=True):
-    """One EBS volume."""
-
-    delete_on_termination: bool | None = None
-    encrypted: bool | None = None
-    iops: int | None = None
-    kms_key_id: str | None = None
-    snapshot_id: str | None = None
-    throughput: int | None = None
-    volume_initialization_rate: int | None = None
-    volume_size: str | None = None
-    volume_type: str | None = None
+def _has_family(spec: Any) -> bool:
+    return bool(_aliases(spec)) or has(spec, "amiFamily") or not has(spec, "amiSelectorTerms")
 
 
-class BlockDeviceMapping(Wire, frozen=True, kw_only=True):
-    """A device name and the volume behind it."""
-
-    device_name: str | None = None
-    ebs: BlockDevice | None = None
-    root_volume: bool = False
-
-
-class NetworkInterface(Wire, frozen=True, kw_only=True):
-    """One network interface."""
-
-    network_card_index: int = 0
-    device_index: int = 0
-    interface_type: str = "interface"
-
-
-class MetadataOptions(Wire, frozen=True, kw_only=True):
-    """The instance metadata service."""
-
-    http_endpoint: str | None = "enabled"
-    http_protocol_ipv6: str | None = "disabled"
-    http_put_response_hop_limit: int | None = 1
-    http_tokens: str | None = "required"
-
-
-class ConnectionTracking(Wire, frozen=True, kw_only=True):
-    """Idle timeouts of connection tracking, in seconds."""
-
-    tcp_established_timeout: int | None = None
-    udp_stream_timeout: int | None = None
-    udp_timeout: int | None = None
-
-
-class CPUOptions(Wire, frozen=True, kw_only=True):
-    """CPU features."""
-
-    nested_virtualization: str | None = None
+def _family_fits_alias(spec: Any) -> bool:
+    family, aliases = spec.get("amiFamily"), _aliases(spec)
+    if not aliases or family in {None, "Custom"}:
+        return True
+    return all(FAMILY_OF_ALIAS.get(family_of(alias), family) == family for alias in aliases)
 
 
 class EC2NodeClassSpec(Wire, frozen=True, kw_only=True):
-    """What is asked for."""
+    """How machines are made."""
 
-    subnet_selector_terms: tuple[SubnetSelectorTerm, ...] = ()
-    security_group_selector_terms: tuple[SecurityGroupSelectorTerm, ...] = ()
-    capacity_reservation_selector_terms: tuple[CapacityReservationSelectorTerm, ...] = ()
-    placement_group_selector: PlacementGroupSelector | None = None
-    associate_public_ip_address: bool | None = None
-    ip_prefix_count: int | None = None
-    ami_selector_terms: tuple[AMISelectorTerm, ...] = ()
-    ami_family: str | None = None
-    user_data: str | None = None
-    role: str = ""
-    instance_profile: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    kubelet: KubeletConfiguration | None = None
-    block_device_mappings: tuple[BlockDeviceMapping, ...] = ()
-    instance_store_policy: str | None = None
-    network_interfaces: tuple[NetworkInterface, ...] = ()
-    detailed_monitoring: bool | None = None
-    metadata_options: MetadataOptions = MetadataOptions()
-    connection_tracking: ConnectionTracking | None = None
-    context: str | None = None
-    cpu_options: CPUOptions | None = None
+    RULES = (
+        Rule(
+            cel="has(self.role) != has(self.instanceProfile)",
+            message="must specify exactly one of ['role', 'instanceProfile']",
+            broken=whole(lambda spec: counts(spec, "role", "instanceProfile") == 1),
+            hint="role: the node role's name; its instance profile is made for you",
+        ),
+        Rule(
+            cel="self.amiSelectorTerms.exists(x, has(x.alias)) || has(self.amiFamily)",
+            message="must specify amiFamily if amiSelectorTerms does not contain an alias",
+            broken=whole(_has_family),
+            hint="amiFamily: AL2023, or an alias such as al2023@latest",
+        ),
+        Rule(
+            cel=(
+                "!has(self.amiFamily) || self.amiFamily == 'Custom' || self.amiSelectorTerms.all(x, !has(x.alias) || "
+                "x.alias.find('^[^@]+') == self.amiFamily.lowerAscii())"
+            ),
+            message="amiFamily must be the alias' family, or Custom",
+            broken=whole(_family_fits_alias, "amiFamily"),
+            hint="leave amiFamily out: the alias says it",
+        ),
+    )
+
+    subnet_selector_terms: Annotated[tuple[SubnetSelectorTerm, ...], SUBNETS_FIELD] = ()
+    security_group_selector_terms: Annotated[tuple[SecurityGroupSelectorTerm, ...], SECURITY_GROUPS_FIELD] = ()
+    capacity_reservation_selector_terms: Annotated[
+        tuple[CapacityReservationSelectorTerm, ...], CAPACITY_RESERVATIONS_FIELD
+    ] = ()
+    placement_group_selector: Annotated[
+        PlacementGroupSelector | None, Field("The placement group that instances go to.")
+    ] = None
+    associate_public_ip_address: Annotated[
+        bool | None, Field("Whether instances get a public address; as the subnet says where left out.")
+    ] = None
+    ip_prefix_count: Annotated[
+        int | None, Field("Address prefixes of the first network interface.", minimum=0, format="int32")
+    ] = None
+    ami_selector_terms: Annotated[tuple[AMISelectorTerm, ...], AMIS_FIELD] = ()
+    ami_family: Annotated[
+        str | None, Field("How images are set up; where left out, as the alias says.", enum=AMI_FAMILIES)
+    ] = None
+    user_data: Annotated[str | None, Field("What instances run at their start, before they join.")] = None
+    role: Annotated[
+        str,
+        Field(
+            "The IAM role of the nodes, by name.",
+            rules=(Rule(cel="self != ''", message="role cannot be empty", broken=whole(bool)),),
+        ),
+    ] = ""
+    instance_profile: Annotated[
+        str | None,
+        Field(
+            "An instance profile instead of a role.",
+            rules=(Rule(cel="self != ''", message="instanceProfile cannot be empty", broken=whole(bool)),),
+        ),
+    ] = None
+    tags: Annotated[Mapping[str, str], TAGS_FIELD] = field(default_factory=dict)
+    kubelet: Annotated[KubeletConfiguration | None, Field("Settings of the kubelet.")] = None
+    block_device_mappings: Annotated[
+        tuple[BlockDeviceMapping, ...],
+        Field("Volumes; where left out, those of the AMI family.", max_items=50, rules=(ONE_ROOT,)),
+    ] = ()
+    instance_store_policy: Annotated[
+        str | None, Field("RAID0: instance store disks become the node's ephemeral storage.", enum=("RAID0",))
+    ] = None
+    network_interfaces: Annotated[
+        tuple[NetworkInterface, ...],
+        Field(
+            "Network interfaces; where left out, the one that every instance has.", max_items=150, rules=INTERFACE_RULES
+        ),
+    ] = ()
+    detailed_monitoring: Annotated[bool | None, Field("Whether CloudWatch gets a value every minute.")] = None
+    metadata_options: Annotated[
+        MetadataOptions,
+        Field(
+            "The instance metadata service.",
+            default={
+                "httpEndpoint": "enabled",
+                "httpProtocolIPv6": "disabled",
+                "httpPutResponseHopLimit": 1,
+                "httpTokens": "required",
+            },
+        ),
+    ] = MetadataOptions()
+    connection_tracking: Annotated[
+        ConnectionTracking | None, Field("After how long idle connections are forgotten.")
+    ] = None
+    context: Annotated[str | None, Field("The context of the launches (CreateFleet's).")] = None
+    cpu_options: Annotated[CPUOptions | None, Field("Features of the CPU.")] = None
 
 
 class Subnet(Wire, frozen=True, kw_only=True):
     """A subnet that was found."""
 
-    id: str
-    zone: str
-    zone_id: str = ""
+    id: Annotated[str, Field("Its id.")]
+    zone: Annotated[str, Field("Its zone.")]
+    zone_id: Annotated[str, Field("The zone's id, the same in every account.")] = ""
 
 
 class SecurityGroup(Wire, frozen=True, kw_only=True):
     """A security group that was found."""
 
-    id: str
-    name: str = ""
+    id: Annotated[str, Field("Its id.")]
+    name: Annotated[str, Field("Its name.")] = ""
 
 
 class CapacityReservation(Wire, frozen=True, kw_only=True):
     """A capacity reservation that was found."""
 
-    id: str
-    availability_zone: str = ""
-    instance_match_criteria: str = ""
-    instance_type: str = ""
-    owner_id: str = ""
-    reservation_type: str = "default"
-    interruptible: bool = False
-    state: str = "active"
-    end_time: str | None = None
+    id: Annotated[str, Field("Its id.")]
+    availability_zone: Annotated[str, Field("Its zone.")] = ""
+    instance_match_criteria: Annotated[str, Field("Which instances it takes by itself.")] = ""
+    instance_type: Annotated[str, Field("Its instance type.")] = ""
+    owner_id: Annotated[str, Field("The account that owns it.")] = ""
+    reservation_type: Annotated[str, Field("What it is.", enum=("default", "capacity-block"), default="default")] = (
+        "default"
+    )
+    interruptible: Annotated[bool, Field("Whether its owner may take instances back.")] = False
+    state: Annotated[str, Field("Whether it is about to end.", enum=("active", "expiring"), default="active")] = (
+        "active"
+    )
+    end_time: Annotated[str | None, Field("When it ends.", format="date-time")] = None
 
 
 class AMI(Wire, frozen=True, kw_only=True):
     """An image that was found."""
 
-    id: str
-    name: str = ""
-    deprecated: bool = False
-    requirements: tuple[RequirementWire, ...] = ()
+    id: Annotated[str, Field("Its id.")]
+    name: Annotated[str, Field("Its name.")] = ""
+    deprecated: Annotated[bool, Field("Whether its owner advises against it.")] = False
+    requirements: Annotated[tuple[RequirementWire, ...], Field("Which instance types it suits.", is_required=True)] = ()
 
 
 class EC2NodeClassStatusWire(Wire, frozen=True, kw_only=True):
-    """What was found."""
+    """What the selectors stand for now."""
 
-    subnets: tuple[Subnet, ...] = ()
-    security_groups: tuple[SecurityGroup, ...] = ()
-    capacity_reservations: tuple[CapacityReservation, ...] = ()
-    amis: tuple[AMI, ...] = ()
-    instance_profile: str = ""
+    subnets: Annotated[tuple[Subnet, ...], Field("Subnets, those with most free addresses first.")] = ()
+    security_groups: Annotated[tuple[SecurityGroup, ...], Field("Security groups.")] = ()
+    capacity_reservations: Annotated[tuple[CapacityReservation, ...], Field("Capacity reservations.")] = ()
+    amis: Annotated[tuple[AMI, ...], Field("Images, the newest first.")] = ()
+    instance_profile: Annotated[str, Field("The instance profile of the machines.")] = ""
+    conditions: Annotated[tuple[ConditionWire, ...], CONDITIONS_FIELD] = ()
+
+
+class EC2NodeClassWire(Wire, frozen=True, kw_only=True):
+    """How machines are made on AWS: image, network, disks, role."""
+
+    spec: Annotated[EC2NodeClassSpec, Field("What is asked for.")]
+    status: Annotated[EC2NodeClassStatusWire | None, Field("What was found.")] = None

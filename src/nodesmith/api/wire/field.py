@@ -1,6 +1,7 @@
 """What a field's type cannot say: its purpose, the values allowed, and rules between fields.
 
-`Annotated[int | None, Field("How often.", minimum=1)]` is read by `api.schema` only; decoding does not enforce it.
+`Annotated[int | None, Field("How often.", minimum=1)]` is read by `api.schema` only; decoding does not enforce it. A
+lambda in there would not see its module's names (annotations are evaluated later), so rules with one have a name.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ class Rule:
     """A rule that the API server checks as CEL and nodesmith in Python.
 
     `broken` returns where the value breaks it; a rule between the old and the new object has none and is the API
-    server's alone.
+    server's alone. One without CEL is nodesmith's alone. Of the
+    `likely` words, the one closest to what is there becomes the hint.
     """
 
     cel: str
     message: str
     broken: Callable[[Any], Places] | None = None
     hint: str = ""
+    is_warning: bool = False
+    likely: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

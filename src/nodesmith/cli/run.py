@@ -1,0 +1,94 @@
+"""`nodesmith run`: the controller process, as the chart starts it. Flags and variables are Karpenter's."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from typing import Final
+from uuid import uuid4
+
+import boto3
+import typer
+
+from nodesmith.adapters.aws.client import SessionClients
+from nodesmith.adapters.clock import RealClock
+from nodesmith.adapters.kubernetes.kubeconfig import Connection, KubeconfigError, default_paths, in_cluster, load
+from nodesmith.adapters.telemetry.logs import json_log
+from nodesmith.app import Surroundings, run_controller
+from nodesmith.ports.errors import PortError
+from nodesmith.ports.log import Log
+from nodesmith.settings import Settings, SettingsError
+from nodesmith.settings import load as load_settings
+
+CONTEXT_SETTINGS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""The flags are the settings', not typer's."""
+
+WRONG_SETTINGS: Final = 2
+FAILED: Final = 1
+
+
+def run(context: typer.Context) -> None:
+    """Run the controller until SIGTERM. The flags are Karpenter's; each may be a variable too (BATCH_IDLE_DURATION)."""
+    environment = dict(os.environ)  # noqa: TID251 - the composition root reads it, once
+    try:
+        settings = load_settings(context.args, environment)
+        connection = in_cluster(environment) or load(default_paths(environment))
+    except SettingsError as error:
+        for fault in error.faults:
+            typer.echo(f"error: {fault}", err=True)
+        raise typer.Exit(WRONG_SETTINGS) from None
+    except KubeconfigError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(WRONG_SETTINGS) from None
+    session = boto3.session.Session()
+    if not session.region_name:
+        typer.echo("error: no AWS region: set AWS_REGION", err=True)
+        raise typer.Exit(WRONG_SETTINGS)
+    log = json_log(sys.stdout, RealClock(), level=settings.log_level)
+    around = _surroundings(settings, connection, session, environment, log)
+    try:
+        asyncio.run(_until_told_to_stop(around))
+    except (PortError, RuntimeError, ExceptionGroup) as error:
+        _tell(log, error)
+        raise typer.Exit(FAILED) from None
+
+
+def _surroundings(
+    settings: Settings,
+    connection: Connection,
+    session: boto3.session.Session,
+    environment: Mapping[str, str],
+    log: Log,
+) -> Surroundings:
+    return Surroundings(
+        settings=settings,
+        connection=connection,
+        clients=SessionClients(session),
+        region=session.region_name or "",
+        identity=f"{environment.get('HOSTNAME') or socket.gethostname()}_{uuid4()}",
+        log=log,
+    )
+
+
+async def _until_told_to_stop(around: Surroundings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    around.log.info("starting", cluster=around.settings.cluster_name, region=around.region)
+    await run_controller(around, stop)
+    around.log.info("stopped")
+
+
+def _tell(log: Log, error: Exception) -> None:
+    """One line for each thing that went wrong."""
+    if isinstance(error, ExceptionGroup):
+        for each in error.exceptions:
+            _tell(log, each)
+        return
+    trace = None if isinstance(error, PortError) else error
+    log.error("stopping on an error", error=f"{type(error).__name__}: {error}", exc_info=trace)
