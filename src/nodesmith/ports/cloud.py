@@ -109,8 +109,8 @@ class Cloud(Protocol):
         """Nothing that was made for the NodeClass is left (profiles, launch templates)."""
         ...
 
-    def mark_unavailable(self, *, instance_type: str, zone: str, capacity_type: str) -> None:
-        """The offering is not offered for a while (a spot interruption told so)."""
+    def mark_unavailable(self, *, instance_type: str, zone: str, capacity_type: str, reservation_id: str = "") -> None:
+        """The offering is not offered for a while (an interruption told so); of a reservation, nothing is left."""
         ...
 
     def repair_policies(self) -> Sequence[RepairPolicy]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, cast
+from functools import cache
+from typing import Any
 
 import boto3
 import pytest
@@ -38,6 +39,19 @@ SPEC = {
     "subnetSelectorTerms": [{"tags": {"karpenter.sh/discovery": CLUSTER}}],
     "securityGroupSelectorTerms": [{"tags": {"karpenter.sh/discovery": CLUSTER}}],
 }
+HOUR = timedelta(hours=1)
+_TOLD: dict[str, Any] = {}
+
+
+@cache
+def _clients(url: str) -> SessionClients:
+    """boto3 takes a while to make a client, so all tests share them."""
+    return SessionClients(boto3.session.Session("testing", "testing", region_name=REGION), endpoint_url=url)
+
+
+@cache
+def _made_clients(url: str) -> Callable[[str], Any]:
+    return account.clients(url, REGION)
 
 
 @dataclass
@@ -62,27 +76,37 @@ class KnownObjects:
 class Bench:
     """A cloud on a box with an account."""
 
-    cloud: AwsCloud
     control: Control
     objects: KnownObjects
     threads: Threads
     settings: AwsSettings
     metrics: RecordedMetrics
+    cloud: AwsCloud = field(init=False)
 
-    def another(self, **changes: Any) -> AwsCloud:
+    def __post_init__(self) -> None:
+        self.cloud = self.another()
+
+    def remember(self, cloud: AwsCloud) -> None:
+        """Give the cloud the types and prices that an earlier test was told: the box never changes them."""
+        if _TOLD:
+            cloud.types._cache.set("", _TOLD["types"])
+            cloud._offers._shapes = _TOLD["shapes"]
+            cloud.prices.book = _TOLD["book"]
+            cloud.prices._next_at = cloud._clock.now() + HOUR
+
+    def another(self, settings: AwsSettings | None = None) -> AwsCloud:
         """A second controller on the same account, that remembers nothing."""
-        clients = SessionClients(
-            boto3.session.Session("testing", "testing", region_name=REGION), endpoint_url=self.control.url
-        )
-        settings = replace(self.settings, **changes)
-        return AwsCloud(
-            settings,
+        clients = _clients(self.control.url)
+        cloud = AwsCloud(
+            settings or self.settings,
             clients=clients,
             objects=self.objects,
             clock=RealClock(),
             run_blocking=self.threads,
             metrics=self.metrics,
         )
+        self.remember(cloud)
+        return cloud
 
     def node_class(self, spec: Manifest, name: str = "default", **meta: object) -> EC2NodeClass:
         return decode_ec2nodeclass(
@@ -124,18 +148,16 @@ def aws() -> Iterator[BoxProcess]:
 async def bench(aws: BoxProcess) -> AsyncIterator[Bench]:
     control = aws.control
     control.reset()
-    account.prepare(aws.url, region=REGION, cluster_name=CLUSTER)
-    make = account.clients(aws.url, REGION)
+    make = _made_clients(aws.url)
+    account.prepare(aws.url, region=REGION, cluster_name=CLUSTER, client=make)
     make("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=NODE_TRUST)
     objects, threads, metrics = KnownObjects(), Threads(), RecordedMetrics()
     settings = AwsSettings(cluster_name=CLUSTER, region=REGION)
-    # The cloud is made from the rest of the bench, in the next line.
-    made = Bench(cast(AwsCloud, None), control, objects, threads, settings, metrics)
-    made.cloud = made.another()
+    made = Bench(control, objects, threads, settings, metrics)
     await made.adopt(made.node_class(SPEC))
+    _TOLD.setdefault("types", await made.cloud.types.types())
+    _TOLD.setdefault("shapes", made.cloud._offers._shapes)
+    _TOLD.setdefault("book", await made.cloud.prices.current())
     yield made
     control.faults()
     threads.close()
-
-
-HOUR = timedelta(hours=1)

@@ -6,6 +6,7 @@ the injected clock, goes through the API's token bucket and honours Retry-After.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final, Protocol, TypeVar
@@ -60,11 +61,17 @@ class SessionClients:
         self._session = session
         self._endpoint_url = endpoint_url or None
         self._made: dict[tuple[str, str], Any] = {}
+        self._making = threading.Lock()
 
     def client(self, service: str, region: str) -> Any:
         """A client, made once."""
         key = (service, region)
-        if key not in self._made:
+        if key in self._made:
+            return self._made[key]
+        # A boto3 session must not make two clients at once, and this runs in threads.
+        with self._making:
+            if key in self._made:
+                return self._made[key]
             config = Config(
                 retries={"total_max_attempts": 1},
                 max_pool_connections=_POOL,

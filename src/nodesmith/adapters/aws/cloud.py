@@ -12,7 +12,7 @@ from nodesmith.adapters.aws.cluster import ClusterSource
 from nodesmith.adapters.aws.drift import image_drift, instance_drift, static_drift
 from nodesmith.adapters.aws.health import InstanceHealth, SickInstance
 from nodesmith.adapters.aws.imagesource import ImageSource
-from nodesmith.adapters.aws.instances import instance_id
+from nodesmith.adapters.aws.instances import instance_id, zone_of
 from nodesmith.adapters.aws.instancestore import InstanceStore, is_gone
 from nodesmith.adapters.aws.launcher import Launcher, Parts
 from nodesmith.adapters.aws.network import Network
@@ -312,11 +312,9 @@ class AwsCloud:
     async def _leave_shifted(self, provider_id: str) -> None:
         """Refuse to touch an instance in a zone that traffic was moved away from."""
         shifted = await self.zonal_shift.shifted_zones()
-        if not shifted:
-            return
-        instance = await self._instances.get(_instance_id(provider_id))
-        if instance.zone_id in shifted:
-            raise Throttled(f"zone {instance.zone} is under a zonal shift")
+        zone = zone_of(provider_id)
+        if self._network.zone_ids.get(zone, "") in shifted:
+            raise Throttled(f"zone {zone} is under a zonal shift")
 
 
 def _check_ready(node_class: EC2NodeClass) -> None:

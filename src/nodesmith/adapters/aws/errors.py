@@ -180,11 +180,13 @@ def launch_reason(text: str) -> tuple[str, str]:
 
 def launch_failure(answers: list[AwsAnswer]) -> CapacityUnavailable | CreateFailed:
     """Why a fleet launched nothing: out of capacity when every error says so, else a failure with its reason."""
+    if not answers:
+        return CapacityUnavailable("insufficient capacity, the fleet launched fewer instances than it was asked for")
     told = "; ".join(dict.fromkeys(str(answer) for answer in answers))
-    if answers and all(answer.code in UNFULFILLABLE or answer.code == SPOT_ROLE for answer in answers):
+    if all(answer.code in UNFULFILLABLE or answer.code == SPOT_ROLE for answer in answers):
         return CapacityUnavailable(f"insufficient capacity, with fleet error(s), {told}")
     reason, sentence = launch_reason(told)
-    return CreateFailed(reason, f"{sentence}: {told}" if told else sentence)
+    return CreateFailed(reason, f"{sentence}: {told}")
 
 
 def _unauthorized(text: str) -> tuple[str, str]:

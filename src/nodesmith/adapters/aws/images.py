@@ -11,7 +11,7 @@ from nodesmith.adapters.aws.families import FAMILIES
 from nodesmith.adapters.aws.typelabels import ACCELERATOR_COUNT, GPU_COUNT
 from nodesmith.api.ec2nodeclass import AMI, AMI_FAMILY_OF_ALIAS, AMISelectorTerm
 from nodesmith.api.meta import parse_time
-from nodesmith.api.wire.nodepool import RequirementWire
+from nodesmith.api.wire.common import RequirementWire
 from nodesmith.model.labels import ARCH, OS, WINDOWS_BUILD
 from nodesmith.model.requirements import Requirement, Requirements
 

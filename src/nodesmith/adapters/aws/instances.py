@@ -33,7 +33,6 @@ class Instance:
     id: str
     instance_type: str
     zone: str
-    zone_id: str
     state: str
     image: str
     subnet: str
@@ -84,7 +83,6 @@ def parse_instance(raw: Mapping[str, Any]) -> Instance:
         id=raw["InstanceId"],
         instance_type=raw.get("InstanceType") or "",
         zone=placement.get("AvailabilityZone") or "",
-        zone_id=placement.get("AvailabilityZoneId") or "",
         state=(raw.get("State") or {}).get("Name") or "",
         image=raw.get("ImageId") or "",
         subnet=raw.get("SubnetId") or "",
@@ -111,6 +109,11 @@ def _capacity_type(raw: Mapping[str, Any]) -> str:
 def provider_id(zone: str, instance: str) -> str:
     """The id that the Node will have."""
     return f"{_PREFIX}{zone}/{instance}"
+
+
+def zone_of(provider: str) -> str:
+    """The zone in a provider id; empty where there is none."""
+    return provider.removeprefix(_PREFIX).rpartition("/")[0]
 
 
 def instance_id(provider: str) -> str:

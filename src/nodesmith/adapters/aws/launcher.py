@@ -47,7 +47,7 @@ from nodesmith.model.labels import RESERVED, SPOT, TENANCY
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.cloud import Machine
-from nodesmith.ports.errors import CreateFailed, NodeClassNotReady, PortError, Throttled
+from nodesmith.ports.errors import CapacityUnavailable, CreateFailed, NodeClassNotReady, PortError, Throttled
 from nodesmith.ports.errors import Unavailable as NoAnswer
 from nodesmith.ports.metrics import Metrics
 
@@ -60,7 +60,7 @@ _NOT_VISIBLE_YET: Final = (
 """Errors about something that was made a moment ago and that not all of EC2 has heard of."""
 
 _LOOKS: Final = 3
-_LOOK_AGAIN_AFTER: Final = timedelta(seconds=2)
+_LOOK_AGAIN_AFTER: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Launcher:
         )
 
     async def launch(self, claim: NodeClaim, node_class: EC2NodeClass) -> Machine:
-        """The claim's one machine.
+        """The claim's one machine. Where spot is not to be had and on demand is allowed, that is asked for next.
 
         Raises:
             CapacityUnavailable: when no offering can be had now.
@@ -101,17 +101,40 @@ class Launcher:
         seen = await self._parts.instances.launched_for(claim.name)
         lost = tuple(sorted(each.id for each in seen if is_gone(each)))
         alive = sorted((each for each in seen if not is_gone(each)), key=lambda each: each.id)
-        catalogue = await self._catalogue(node_class)
-        cluster = await self._parts.cluster.info()
         if alive:
-            return self._adopted(claim, node_class, alive[0], catalogue, cluster.ca_bundle)
-        frame = Frame(self._parts.settings, cluster, catalogue.place)
-        chosen = choose(claim, catalogue.types)
+            ca_bundle = (await self._parts.cluster.info()).ca_bundle
+            return self._adopted(claim, node_class, alive[0], await self._catalogue(node_class), ca_bundle)
+        asker = Asker(claim.name, claim.meta.uid, lost)
+        tried: set[str] = set()
+        refusal: CapacityUnavailable | None = None
+        while True:
+            catalogue = await self._catalogue(node_class)
+            try:
+                chosen = choose(claim, catalogue.types)
+            except CapacityUnavailable as error:
+                raise refusal or error from None
+            if refusal is not None and chosen.capacity_type in tried:
+                raise refusal
+            tried.add(chosen.capacity_type)
+            try:
+                return await self._attempt(claim, node_class, asker, chosen, catalogue)
+            except CapacityUnavailable as error:
+                refusal = error
+
+    async def _attempt(
+        self, claim: NodeClaim, node_class: EC2NodeClass, asker: Asker, chosen: Chosen, catalogue: Catalogue
+    ) -> Machine:
+        """One fleet, on the terms that were chosen.
+
+        Raises:
+            CapacityUnavailable: when no offering on these terms can be had now.
+        """
+        frame = Frame(self._parts.settings, await self._parts.cluster.info(), catalogue.place)
         subnets = await self._choose_subnets(node_class, chosen)
         used: set[str] = set()
         try:
             plan = plan_launch(claim, node_class, chosen, frame, subnets)
-            launched = await self._fleet(plan, Asker(claim.name, claim.meta.uid, lost), chosen, catalogue)
+            launched = await self._fleet(plan, asker, chosen, catalogue)
             used.add(launched.subnet)
         finally:
             self._parts.subnets.give_back(subnets, used, chosen.addresses)

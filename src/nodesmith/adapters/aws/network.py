@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from nodesmith.adapters.aws.cache import Cache
@@ -45,6 +46,8 @@ class Network:
     """Asks EC2 what selectors mean; the same question is asked once a minute."""
 
     def __init__(self, client: AwsClient, clock: Clock, *, subnet_refresh: timedelta) -> None:
+        self.zone_ids: dict[str, str] = {}
+        """Zone ids by zone name, as far as subnets have told them."""
         self._client = client
         self._clock = clock
         self._subnets: Cache[str, tuple[SubnetFacts, ...]] = Cache(clock, subnet_refresh)
@@ -90,6 +93,7 @@ class Network:
                     raw.get("AvailabilityZoneId") or "",
                     raw.get("AvailableIpAddressCount") or 0,
                 )
+        self.zone_ids |= {each.zone: each.zone_id for each in found.values()}
         return tuple(sorted(found.values(), key=lambda each: (-each.available, each.id)))
 
     async def _ask_groups(self, terms: tuple[SecurityGroupSelectorTerm, ...]) -> tuple[SecurityGroup, ...]:
@@ -109,15 +113,24 @@ class Network:
     ) -> tuple[tuple[CapacityReservation, int], ...]:
         now = self._clock.now()
         found: dict[str, tuple[CapacityReservation, int]] = {}
-        for filters, ids in _reservation_questions(terms):
-            asked: dict[str, Any] = {"CapacityReservationIds": ids} if ids else {"MaxResults": _A_PAGE}
-            for raw in await self._client.everything(
-                "ec2", "DescribeCapacityReservations", "CapacityReservations", Filters=filters, **asked
-            ):
+        for question in _reservation_questions(terms):
+            for raw in await self._described(question):
                 parsed = parse_reservation(raw, now)
                 if parsed is not None:
                     found[parsed[0].id] = parsed
         return tuple(found[each] for each in sorted(found))
+
+    async def _described(self, question: dict[str, Any]) -> list[dict[str, Any]]:
+        """The reservations; an id that is not there is none, although it fails the whole call."""
+        asked = partial(self._client.everything, "ec2", "DescribeCapacityReservations", "CapacityReservations")
+        try:
+            return await asked(**question)
+        except NotFound:
+            ids = question.get("CapacityReservationIds", ())
+            if len(ids) <= 1:
+                return []
+        singly = [await self._described({**question, "CapacityReservationIds": [each]}) for each in ids]
+        return [raw for some in singly for raw in some]
 
     async def _ask_placement(self, selector: PlacementGroupSelector) -> PlacementGroup:
         asked: dict[str, Any] = {"GroupIds": [selector.id]} if selector.id else {"GroupNames": [selector.name or ""]}
@@ -159,12 +172,10 @@ def wire_subnet(facts: SubnetFacts) -> Subnet:
     return Subnet(id=facts.id, zone=facts.zone, zone_id=facts.zone_id)
 
 
-def _reservation_questions(
-    terms: Sequence[CapacityReservationSelectorTerm],
-) -> list[tuple[list[dict[str, Any]], list[str]]]:
+def _reservation_questions(terms: Sequence[CapacityReservationSelectorTerm]) -> list[dict[str, Any]]:
     active = [{"Name": "state", "Values": ["active"]}]
     ids = [term.id for term in terms if term.id]
-    questions: list[tuple[list[dict[str, Any]], list[str]]] = [(active, ids)] if ids else []
+    questions: list[dict[str, Any]] = [{"Filters": active, "CapacityReservationIds": ids}] if ids else []
     for term in terms:
         if term.id:
             continue
@@ -173,7 +184,7 @@ def _reservation_questions(
             filters.append({"Name": "owner-id", "Values": [term.owner_id]})
         if term.instance_match_criteria:
             filters.append({"Name": "instance-match-criteria", "Values": [term.instance_match_criteria]})
-        questions.append((filters, []))
+        questions.append({"Filters": filters, "MaxResults": _A_PAGE})
     return questions
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from nodesmith.adapters.aws.catalog import TypeFacts
 from nodesmith.adapters.aws.pricebook import PriceBook
 from nodesmith.adapters.aws.typelabels import Place, Reservation
 from nodesmith.adapters.aws.unavailable import Unavailable
-from nodesmith.api.ec2nodeclass import EC2NodeClassSpec
+from nodesmith.api.ec2nodeclass import EC2NodeClassSpec, Subnet
 from nodesmith.model.instancetype import Offering
 from nodesmith.model.labels import ON_DEMAND, RESERVED
 from nodesmith.model.money import FREE, UsdPerHour
@@ -19,14 +19,11 @@ _RESERVED_DISCOUNT = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What offerings are judged by: prices, refusals, and the subnets and zones that can be launched into."""
+    """What offerings are judged by: prices, refusals, and the zones that can be launched into."""
 
     prices: PriceBook
     unavailable: Unavailable
-    subnets: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Subnet ids by zone."""
-    shifted_zones: frozenset[str] = frozenset()
-    """Zone ids that traffic was moved away from."""
+    open_zones: frozenset[str] = frozenset()
 
 
 def offerings_of(
@@ -52,7 +49,7 @@ def _plain_offering(
     is_available = (
         is_compatible
         and quote is not None
-        and _is_open(zone, place, market)
+        and zone in market.open_zones
         and market.unavailable.has_offering(
             instance_type=facts.name, zone=zone, capacity_type=capacity_type, group=group
         )
@@ -78,7 +75,7 @@ def _reserved(reservation: Reservation, place: Place, market: Market, *, is_comp
             is_compatible
             and reservation.available > 0
             and reservation.state != "expiring"
-            and _is_open(reservation.zone, place, market)
+            and reservation.zone in market.open_zones
         ),
         zone_id=place.zones.get(reservation.zone, ""),
         reservation_id=reservation.id,
@@ -89,12 +86,12 @@ def _reserved(reservation: Reservation, place: Place, market: Market, *, is_comp
     )
 
 
-def _is_open(zone: str, place: Place, market: Market) -> bool:
-    """Whether the NodeClass has a subnet with addresses in the zone, and the zone takes traffic."""
-    if zone not in place.zones or place.zones[zone] in market.shifted_zones:
-        return False
-    subnets = market.subnets.get(zone, ())
-    return not subnets or any(market.unavailable.has_addresses(subnet) for subnet in subnets)
+def open_zones(
+    zones: Mapping[str, str], subnets: Iterable[Subnet], unavailable: Unavailable, shifted: frozenset[str]
+) -> frozenset[str]:
+    """Of the zones (name to id), those with a subnet that has addresses, and that traffic was not moved away from."""
+    reachable = {subnet.zone for subnet in subnets if unavailable.has_addresses(subnet.id)}
+    return frozenset(zone for zone, zone_id in zones.items() if zone in reachable and zone_id not in shifted)
 
 
 def is_compatible(facts: TypeFacts, spec: EC2NodeClassSpec, family: str, strategy: str) -> bool:

@@ -17,7 +17,7 @@ from nodesmith.adapters.aws.catalog import TypeFacts
 from nodesmith.adapters.aws.families import Family, family_of
 from nodesmith.adapters.aws.images import image_for, image_requirements
 from nodesmith.adapters.aws.network import Network
-from nodesmith.adapters.aws.offerings import Market, is_compatible, offerings_of
+from nodesmith.adapters.aws.offerings import Market, is_compatible, offerings_of, open_zones
 from nodesmith.adapters.aws.prices import Prices
 from nodesmith.adapters.aws.settings import AwsSettings
 from nodesmith.adapters.aws.typelabels import Place, PlacementGroup, Reservation, requirements_of
@@ -135,10 +135,8 @@ class Offers:
             shapes = self._shape(node_class, types, place)
             self._shapes.set(key, shapes)
             self._shapes.expired()
-        subnets: dict[str, list[str]] = {}
-        for subnet in node_class.status.subnets:
-            subnets.setdefault(subnet.zone, []).append(subnet.id)
-        market = Market(prices, self._unavailable, subnets, shifted)
+        zones = open_zones(place.zones, node_class.status.subnets, self._unavailable, shifted)
+        market = Market(prices, self._unavailable, zones)
         built = Catalogue(
             tuple(
                 InstanceType(
@@ -218,7 +216,7 @@ class Offers:
         for name in sorted(types.facts):
             facts = types.facts[name]
             requirements = requirements_of(facts, types.zones.get(name, ()), place, family)
-            image = image_for(images, requirements)
+            image = image_for(images, requirements) if self._types.has_learnt else None
             learnt = self._types.memory_of(name, image.id) if image else None
             shaped.append(
                 _shaped(facts, requirements, shape, learnt, node_class=node_class, family=family, strategy=strategy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 from nodesmith.adapters.aws.catalog import Device, TypeFacts
@@ -95,7 +96,13 @@ def requirements_of(facts: TypeFacts, offered_in: Iterable[str], place: Place, f
         stated[PLACEMENT_GROUP_ID] = (group.id,)
         if group.partitions:
             stated[PLACEMENT_GROUP_PARTITION] = tuple(str(number) for number in range(1, group.partitions + 1))
-    return Requirements({key: Requirement(key, frozenset(values)) for key, values in stated.items()})
+    return Requirements({key: _one_of(key, frozenset(values)) for key, values in stated.items()})
+
+
+@cache
+def _one_of(key: str, values: frozenset[str]) -> Requirement:
+    """The requirement; the same one for all types that share it, which keeps the catalogue small."""
+    return Requirement(key, values)
 
 
 def _systems(facts: TypeFacts, family: Family) -> Sequence[str]:

@@ -60,6 +60,11 @@ class TypeStore:
             self._memory.set((instance_type, image), memory)
             self.memory_version += 1
 
+    @property
+    def has_learnt(self) -> bool:
+        """Whether any node taught anything."""
+        return self.memory_version > 0
+
     def memory_of(self, instance_type: str, image: str) -> int | None:
         """What a node of the type with the image reported, or None where none has."""
         return self._memory.peek((instance_type, image))

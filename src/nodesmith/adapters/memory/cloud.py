@@ -164,8 +164,9 @@ class MemoryCloud:
         del node_class
         await self._before("release")
 
-    def mark_unavailable(self, *, instance_type: str, zone: str, capacity_type: str) -> None:
-        """The offering is not offered for three minutes."""
+    def mark_unavailable(self, *, instance_type: str, zone: str, capacity_type: str, reservation_id: str = "") -> None:
+        """The offering is not offered for three minutes; this cloud has no reservations."""
+        del reservation_id
         self._avoid[instance_type, zone, capacity_type] = self._clock.now() + UNAVAILABLE_FOR
 
     def repair_policies(self) -> Sequence[RepairPolicy]:
@@ -181,12 +182,12 @@ class MemoryCloud:
 
     def living(self) -> Sequence[Rented]:
         """Every machine that is not terminated, in the order they were made."""
-        return [each for each in self.rented.values() if self._seen(each).state != "terminated"]
+        return [each for each in self.rented.values() if self._state(each) != "terminated"]
 
     def state_of(self, provider_id: str) -> str:
         """The machine's state now; `terminated` when it never was."""
         rented = self.rented.get(provider_id)
-        return self._seen(rented).state if rented else "terminated"
+        return self._state(rented) if rented else "terminated"
 
     def terminate(self, provider_id: str) -> None:
         """The machine is shutting down, whoever wanted it.
@@ -259,17 +260,18 @@ class MemoryCloud:
 
     def _living(self, provider_id: str) -> Rented:
         rented = self.rented.get(provider_id)
-        if rented is None or self._seen(rented).state == "terminated":
+        if rented is None or self._state(rented) == "terminated":
             raise NotFound(f"instance {provider_id} not found")
         return rented
 
     def _seen(self, rented: Rented) -> Machine:
+        return replace(rented.machine, state=self._state(rented))
+
+    def _state(self, rented: Rented) -> str:
         now = self._clock.now()
         if rented.terminated_at is not None:
-            state = "terminated" if rented.terminated_at <= now else "shutting-down"
-        else:
-            state = "running" if rented.running_at <= now else "pending"
-        return replace(rented.machine, state=state)
+            return "terminated" if rented.terminated_at <= now else "shutting-down"
+        return "running" if rented.running_at <= now else "pending"
 
     def _tell(self, provider_id: str) -> None:
         for listener in self._listeners:

@@ -91,16 +91,23 @@ def merge(target: Any, patch: Any) -> Any:
 
 def copied(value: Any) -> Any:
     """A copy that shares no container with the original."""
-    if isinstance(value, Mapping):
-        return {str(key): copied(each) for key, each in value.items()}
+    if isinstance(value, dict):
+        return {key: copied(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [copied(each) for each in value]
-    return value
+    return {key: copied(each) for key, each in value.items()} if isinstance(value, Mapping) else value
+
+
+def copied_patch(patch: Any) -> Any:
+    """A copy of a merge patch; in lists, where a null takes nothing away, it is left out as a typed server does."""
+    if isinstance(patch, Mapping):
+        return {key: copied_patch(each) for key, each in patch.items()}
+    return without_nulls(copied(patch))
 
 
 def without_nulls(value: Any) -> Any:
     """The value without empty fields, as a typed API server stores it."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: without_nulls(each) for key, each in value.items() if each is not None}
     if isinstance(value, list):
         return [without_nulls(each) for each in value]
@@ -109,8 +116,8 @@ def without_nulls(value: Any) -> Any:
 
 def meta(manifest: Manifest) -> Mapping[str, Any]:
     """The metadata, empty when there is none."""
-    found = manifest.get("metadata")
-    return found if isinstance(found, Mapping) else {}
+    found: Mapping[str, Any] = manifest.get("metadata") or {}
+    return found
 
 
 def with_meta(manifest: Manifest, **fields: Any) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from nodesmith.ports.queue import Interruption, InterruptionKind
 
 BATCH: Final = 10
 WAIT_S: Final = 20.0
+_INSTANT_S: Final = 1e-6
+"""Less than this is no wait: the loop would not let time go on for it."""
 
 
 class MemoryQueue:
@@ -35,7 +37,7 @@ class MemoryQueue:
     async def receive(self) -> Sequence[Interruption]:
         """Up to ten messages; waits up to 20 s for the first."""
         deadline = self._clock.monotonic() + WAIT_S
-        while not (found := self._visible()) and (left := deadline - self._clock.monotonic()) > 0:
+        while not (found := self._visible()) and (left := deadline - self._clock.monotonic()) > _INSTANT_S:
             self._news.clear()
             try:
                 async with asyncio.timeout(min(left, self._until_visible_s())):
@@ -55,7 +57,7 @@ class MemoryQueue:
 
     def _visible(self) -> list[Interruption]:
         now = self._clock.monotonic()
-        return [self._messages[receipt] for receipt, at in self._visible_at.items() if at <= now][:BATCH]
+        return [self._messages[receipt] for receipt, at in self._visible_at.items() if at <= now + _INSTANT_S][:BATCH]
 
     def _until_visible_s(self) -> float:
         now = self._clock.monotonic()

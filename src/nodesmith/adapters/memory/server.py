@@ -16,6 +16,7 @@ from nodesmith.adapters.memory.admission import Admission, accept
 from nodesmith.adapters.memory.history import History, Occurrence, Stored
 from nodesmith.adapters.memory.objects import (
     copied,
+    copied_patch,
     generated_name,
     has_status,
     key_of,
@@ -153,7 +154,7 @@ class ApiServer:
         """
         present = self.get(kind, name, namespace=namespace)
         self._check_preconditions(present, patch, resource_version)
-        after: dict[str, Any] = without_nulls(copied(patched(kind, present, patch, subresource)))
+        after = patched(kind, present, copied_patch(patch), subresource)
         self._check_finalizers(present, after)
         if same(kind, POD) and not subresource:
             plugins.changed_pod(present, after)

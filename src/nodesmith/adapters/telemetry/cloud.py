@@ -74,9 +74,11 @@ class MeteredCloud:
         """Nothing that was made for the NodeClass is left."""
         await self.cloud.release(node_class)
 
-    def mark_unavailable(self, *, instance_type: str, zone: str, capacity_type: str) -> None:
+    def mark_unavailable(self, *, instance_type: str, zone: str, capacity_type: str, reservation_id: str = "") -> None:
         """The offering is not offered for a while."""
-        self.cloud.mark_unavailable(instance_type=instance_type, zone=zone, capacity_type=capacity_type)
+        self.cloud.mark_unavailable(
+            instance_type=instance_type, zone=zone, capacity_type=capacity_type, reservation_id=reservation_id
+        )
 
     def repair_policies(self) -> Sequence[RepairPolicy]:
         """Which node conditions call for repair."""

@@ -11,6 +11,7 @@ import pytest
 from nodesmith.adapters.memory.catalog import catalog
 from nodesmith.adapters.memory.cloud import MemoryCloud, Timing
 from nodesmith.adapters.memory.cluster import MemoryCluster
+from nodesmith.adapters.memory.eviction import evict
 from nodesmith.adapters.memory.faults import Fault, Faults
 from nodesmith.adapters.memory.objects import generated_name, merge, new_uid
 from nodesmith.adapters.memory.queue import MemoryQueue
@@ -23,13 +24,14 @@ from nodesmith.api.kinds import (
     NODE_POOL,
     PERSISTENT_VOLUME_CLAIM,
     POD,
+    POD_DISRUPTION_BUDGET,
     PRIORITY_CLASS,
     STORAGE_CLASS,
 )
 from nodesmith.model.meta import ObjectMeta
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.ports.cluster import ChangeType
-from nodesmith.ports.errors import Expired, NotFound, Refused, Unavailable
+from nodesmith.ports.errors import EvictionBlocked, Expired, NotFound, Refused, Unavailable
 from nodesmith.ports.events import Event, ObjectReference
 from nodesmith.ports.queue import InterruptionKind
 from nodesmith.sim.clock import VirtualClock, run
@@ -276,3 +278,29 @@ def test_what_was_told_and_counted_is_kept() -> None:
     assert metrics.total("made", pool="a") == 3
     assert metrics.gauges == {("there", (("pool", "a"),)): 3}
     assert metrics.observations == {("took", ()): [0.5]}
+
+
+class TestUnreadyPods:
+    """By policy, or because enough others are healthy, a pod that is not ready takes nothing from its budget."""
+
+    def evicted(self, status: dict[str, Any], **spec: Any) -> bool:
+        server = cluster_on(VirtualClock()).server
+        server.create(POD, {"metadata": {"name": "p", "labels": {"app": "a"}}})
+        server.bind("p", "node", namespace="default")
+        server.patch(POD, "p", {"status": {"phase": "Running"}}, namespace="default", subresource="status")
+        budget = {"selector": {"matchLabels": {"app": "a"}}, "minAvailable": 2, **spec}
+        server.create(POD_DISRUPTION_BUDGET, {"metadata": {"name": "guard"}, "spec": budget})
+        patch = {"status": {"observedGeneration": 1, "disruptionsAllowed": 0, **status}}
+        server.patch(POD_DISRUPTION_BUDGET, "guard", patch, namespace="default", subresource="status")
+        try:
+            evict(server, "p", namespace="default")
+        except EvictionBlocked:
+            return False
+        return True
+
+    def test_always_allowed(self) -> None:
+        assert self.evicted({"currentHealthy": 1, "desiredHealthy": 2}, unhealthyPodEvictionPolicy="AlwaysAllow")
+
+    def test_allowed_while_the_budget_is_healthy(self) -> None:
+        assert self.evicted({"currentHealthy": 2, "desiredHealthy": 2})
+        assert not self.evicted({"currentHealthy": 1, "desiredHealthy": 2})

@@ -1,0 +1,200 @@
+"""Prices, reservations, placement groups, zonal shift, queue and health on the box."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from nodesmith.adapters.aws.health import HealthCategory
+from nodesmith.adapters.aws.pricebook import PriceBook
+from nodesmith.adapters.aws.queue import SqsQueue
+from nodesmith.adapters.clock import RealClock
+from nodesmith.model.instancetype import InstanceType, Offering
+from nodesmith.model.labels import (
+    ON_DEMAND,
+    PLACEMENT_GROUP_ID,
+    RESERVATION_ID,
+    RESERVATION_TYPE,
+    RESERVED,
+    SPOT,
+    TENANCY,
+    ZONE_ID,
+)
+from nodesmith.model.meta import ObjectMeta
+from nodesmith.model.nodepool import NodePool
+from nodesmith.model.requirements import Requirement, Requirements
+from nodesmith.ports.errors import CapacityUnavailable, NotFound, Throttled
+from nodesmith.ports.queue import InterruptionKind
+from nodesmith.sim.aws.control import FaultRule
+from tests.functional.aws.conftest import CLUSTER, REGION, SPEC, ZONE_A, Bench, claim_of
+
+POOL = NodePool(meta=ObjectMeta("default"))
+
+
+async def type_of(bench: Bench, name: str) -> InstanceType:
+    return next(each for each in await bench.cloud.instance_types(POOL) if each.name == name)
+
+
+def one(found: InstanceType, capacity_type: str, zone: str = ZONE_A) -> Offering:
+    return next(each for each in found.offerings if (each.zone, each.capacity_type) == (zone, capacity_type))
+
+
+async def test_prices_are_those_that_aws_tells(bench: Bench) -> None:
+    t4g = await type_of(bench, "t4g.large")
+    spot, regular = one(t4g, SPOT), one(t4g, ON_DEMAND)
+    assert spot.price is not None
+    assert regular.price is not None
+    assert spot.price < regular.price
+    assert not spot.is_estimate
+    assert not regular.is_estimate
+    assert {each.zone for each in t4g.offerings if each.is_available} == {f"{REGION}a", f"{REGION}b", f"{REGION}c"}
+    metal = await type_of(bench, "m5.metal")
+    assert one(metal, ON_DEMAND, f"{REGION}a").price is not None
+
+
+async def test_until_aws_has_told_prices_are_estimates_and_say_so(bench: Bench) -> None:
+    bench.cloud = bench.another()
+    bench.cloud.prices.book, bench.cloud.prices._next_at = PriceBook(), None
+    down = (
+        FaultRule("pricing:*", "error", 1.0, code="AccessDeniedException", status=400),
+        FaultRule("ec2:DescribeSpotPriceHistory", "error", 1.0, code="UnauthorizedOperation", status=403),
+    )
+    await asyncio.to_thread(bench.control.faults, *down)
+    t4g = await type_of(bench, "t4g.large")
+    assert one(t4g, ON_DEMAND).is_estimate
+    assert one(t4g, SPOT).is_estimate
+    assert one(t4g, SPOT).price == one(t4g, ON_DEMAND).price
+    assert "on-demand prices" in bench.cloud.prices.problem
+    assert "spot prices" in bench.cloud.prices.problem
+
+
+async def reserve(bench: Bench, count: int = 1, kind: str = "m5.large") -> str:
+    made = await bench.cloud.client.call(
+        "ec2", "CreateCapacityReservation", InstanceType=kind, InstancePlatform="Linux/UNIX", AvailabilityZone=ZONE_A, InstanceCount=count, InstanceMatchCriteria="targeted",
+    )  # fmt: skip
+    return str(made["CapacityReservation"]["CapacityReservationId"])
+
+
+async def test_a_reservation_is_used_first_and_only_as_far_as_it_goes(bench: Bench) -> None:
+    reservation = await reserve(bench)
+    spec = {**SPEC, "capacityReservationSelectorTerms": [{"id": reservation}]}
+    status = await bench.adopt(bench.node_class(spec))
+    assert [each.id for each in status.capacity_reservations] == [reservation]
+    offering = next(each for each in (await type_of(bench, "m5.large")).offerings if each.is_reserved)
+    assert (offering.reservation_id, offering.reservation_capacity, offering.is_available) == (reservation, 1, True)
+    terms = (RESERVED, ON_DEMAND)
+    first = await bench.cloud.create(claim_of("default-a", types=("m5.large",), terms=terms))
+    assert (first.capacity_type, first.labels[RESERVATION_ID], first.labels[RESERVATION_TYPE]) == (
+        RESERVED,
+        reservation,
+        "default",
+    )
+    assert (await bench.cloud.get(first.provider_id)).capacity_type == RESERVED
+    second = await bench.cloud.create(claim_of("default-b", types=("m5.large",), terms=terms))
+    assert second.capacity_type == ON_DEMAND
+    await bench.cloud.delete(first.provider_id)
+    assert bench.cloud._reservations.left(reservation) == 1
+
+
+async def test_a_capacity_block_is_asked_for_alone(bench: Bench) -> None:
+    end = RealClock().now() + timedelta(days=1)
+    block = await asyncio.to_thread(bench.control.capacity_block, "p4d.24xlarge", f"{REGION}b", 1, end=end)
+    await bench.adopt(bench.node_class({**SPEC, "capacityReservationSelectorTerms": [{"id": block}]}))
+    claim = claim_of("default-a", types=("p4d.24xlarge",), terms=(RESERVED,), zones=(f"{REGION}b",))
+    machine = await bench.cloud.create(claim)
+    assert machine.labels[RESERVATION_TYPE] == "capacity-block"
+    fleet = bench.calls("ec2:CreateFleet")[-1].params
+    assert fleet["TargetCapacitySpecification"]["DefaultTargetCapacityType"] == "capacity-block"
+
+
+async def test_a_placement_group_is_launched_into(bench: Bench) -> None:
+    made = await bench.cloud.client.call("ec2", "CreatePlacementGroup", GroupName="near", Strategy="cluster")
+    group = made["PlacementGroup"]["GroupId"]
+    status = await bench.adopt(bench.node_class({**SPEC, "placementGroupSelector": {"name": "near"}}))
+    assert status.conditions["PlacementGroupReady"].is_true
+    machine = await bench.cloud.create(claim_of("default-a", types=("m5.large",)))
+    assert machine.labels[PLACEMENT_GROUP_ID] == group
+    with pytest.raises(CapacityUnavailable):
+        await bench.cloud.create(claim_of("default-b", types=("t3.large",)))
+
+
+async def test_dedicated_tenancy_is_asked_for(bench: Bench) -> None:
+    claim = claim_of("default-a", types=("m5.large",))
+    dedicated = Requirements.of([*claim.requirements, Requirement(TENANCY, frozenset({"dedicated"}))])
+    machine = await bench.cloud.create(replace(claim, requirements=dedicated))
+    assert machine.labels[TENANCY] == "dedicated"
+    raw = await bench.cloud.client.call(
+        "ec2", "DescribeInstances", InstanceIds=[machine.provider_id.rpartition("/")[2]]
+    )
+    assert raw["Reservations"][0]["Instances"][0]["Placement"]["Tenancy"] == "dedicated"
+
+
+async def test_a_shifted_zone_is_left_alone(bench: Bench) -> None:
+    machine = await bench.cloud.create(claim_of("default-a"))
+    bench.cloud = bench.another(replace(bench.settings, is_zonal_shift_enabled=True))
+    await bench.adopt(bench.objects.classes["default"])
+    described = await bench.cloud.client.call("eks", "DescribeCluster", name=CLUSTER)
+    zone_id = machine.labels[ZONE_ID]
+    await asyncio.to_thread(bench.control.zonal_shift, described["cluster"]["arn"], zone_id)
+    bench.cloud.zonal_shift._cache.clear()
+    assert not one(await type_of(bench, "t4g.large"), ON_DEMAND).is_available
+    with pytest.raises(CapacityUnavailable):
+        await bench.cloud.create(claim_of("default-b"))
+    with pytest.raises(Throttled, match="zonal shift"):
+        await bench.cloud.delete(machine.provider_id)
+
+
+async def queue_of(bench: Bench) -> SqsQueue:
+    client = bench.cloud.client
+    url = (await client.call("sqs", "CreateQueue", QueueName="interruptions"))["QueueUrl"]
+    arn = (await client.call("sqs", "GetQueueAttributes", QueueUrl=url, AttributeNames=["QueueArn"]))["Attributes"][
+        "QueueArn"
+    ]
+    pattern = json.dumps({"source": ["aws.ec2"], "detail-type": ["EC2 Spot Instance Interruption Warning"]})
+    await client.call("events", "PutRule", Name="spot", EventPattern=pattern)
+    await client.call("events", "PutTargets", Rule="spot", Targets=[{"Id": "queue", "Arn": arn}])
+    return SqsQueue(client, "interruptions")
+
+
+async def test_a_spot_warning_comes_through_the_queue_once(bench: Bench) -> None:
+    queue = await queue_of(bench)
+    machine = await bench.cloud.create(claim_of("default-a", terms=(SPOT,)))
+    instance = machine.provider_id.rpartition("/")[2]
+    await asyncio.to_thread(bench.control.interrupt_spot, instance)
+    (message,) = await queue.receive()
+    assert (message.kind, message.instance_ids) == (InterruptionKind.SPOT_INTERRUPTED, (instance,))
+    await queue.delete([message.receipt])
+    bench.cloud.mark_unavailable(instance_type="t4g.large", zone=ZONE_A, capacity_type=SPOT)
+    assert not one(await type_of(bench, "t4g.large"), SPOT).is_available
+
+
+async def test_a_queue_that_is_not_there_is_named(bench: Bench) -> None:
+    with pytest.raises(NotFound, match="queue missing is not there"):
+        await SqsQueue(bench.cloud.client, "missing").receive()
+
+
+async def test_sick_instances_are_found_once_each(bench: Bench) -> None:
+    names = ("default-a", "default-b", "default-c", "default-d")
+    ids = [(await bench.cloud.create(claim_of(name))).provider_id.rpartition("/")[2] for name in names]
+    now = RealClock().now()
+    status = bench.control.instance_status
+    await asyncio.to_thread(status, ids[0], instance="impaired", impaired_since=now - timedelta(minutes=5))
+    await asyncio.to_thread(status, ids[1], instance="impaired", impaired_since=now - timedelta(seconds=10))
+    await asyncio.to_thread(status, ids[2], events=[("instance-retirement", now + timedelta(days=3))])
+    sick = await bench.cloud.sick_instances()
+    assert {(each.instance_id, each.category, each.is_forceful) for each in sick} == {
+        (ids[0], HealthCategory.INSTANCE_STATUS, True),
+        (ids[2], HealthCategory.EVENT_STATUS, False),
+    }
+
+
+async def test_memory_that_a_node_reports_changes_the_type(bench: Bench) -> None:
+    before = await type_of(bench, "t4g.large")
+    machine = await bench.cloud.create(claim_of("default-a"))
+    bench.cloud.learn_memory(instance_type="t4g.large", image_id=machine.image_id, memory=7_000_000_000)
+    after = await type_of(bench, "t4g.large")
+    assert (before.capacity["memory"] == after.capacity["memory"], after.capacity["memory"]) == (False, 7_000_000_000)

@@ -1,0 +1,232 @@
+"""EC2NodeClasses on the box: what they resolve to, what their conditions say, what is left when they go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from nodesmith.adapters.aws.settings import AwsSettings
+from nodesmith.adapters.clock import RealClock
+from nodesmith.api.ec2nodeclass import EC2NodeClassStatus
+from nodesmith.model.labels import INSTANCE_TYPE, NODEPOOL, ON_DEMAND
+from nodesmith.model.meta import ObjectMeta
+from nodesmith.model.nodepool import NodePool
+from nodesmith.model.requirements import Requirement, Requirements
+from nodesmith.ports.errors import NodeClassNotReady
+from nodesmith.sim.aws.control import FaultRule
+from tests.functional.aws.conftest import CLUSTER, REGION, ROLE, SPEC, Bench, claim_of
+
+
+def said(status: EC2NodeClassStatus) -> dict[str, tuple[str, str]]:
+    """The conditions that are not True, with their reasons."""
+    return {kind: (each.status, each.reason) for kind, each in status.conditions.items() if not each.is_true}
+
+
+async def test_a_node_class_stands_for_images_of_every_kind(bench: Bench) -> None:
+    status = bench.objects.classes["default"].status
+    assert said(status) == {}
+    assert {
+        tuple(each.key.rpartition("/")[2] + " " + each.operator for each in ami.requirements) for ami in status.amis
+    } == {
+        ("arch In", "instance-gpu-count DoesNotExist", "instance-accelerator-count DoesNotExist"),
+        ("arch In", "instance-gpu-count Exists"),
+        ("arch In", "instance-accelerator-count Exists"),
+    }
+    assert len(status.amis) == 5
+    assert [subnet.zone_id for subnet in status.subnets] != []
+    assert status.conditions["Ready"].observed_generation == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({"subnetSelectorTerms": [{"id": "subnet-0123"}]}, {"SubnetsReady": ("False", "SubnetsNotFound")}),
+        (
+            {"securityGroupSelectorTerms": [{"name": "none"}]},
+            {"SecurityGroupsReady": ("False", "SecurityGroupsNotFound")},
+        ),
+        ({"amiSelectorTerms": [{"name": "none*"}], "amiFamily": "AL2023"}, {"AMIsReady": ("False", "AMINotFound")}),
+        ({"amiSelectorTerms": [{"alias": "al2@latest"}]}, {"AMIsReady": ("False", "UnsupportedAlias")}),
+        ({"role": "nobody"}, {"InstanceProfileReady": ("False", "RoleNotFound")}),
+    ],
+    ids=["subnets", "groups", "images", "alias", "role"],
+)
+async def test_what_is_missing_is_said(bench: Bench, change: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    status = await bench.adopt(bench.node_class({**SPEC, **change}))
+    waiting = {"ValidationSucceeded": ("False", "DependenciesNotReady"), "Ready": ("False", "UnhealthyDependents")}
+    assert said(status) == {**wanted, **waiting}
+    with pytest.raises(NodeClassNotReady):
+        await bench.cloud.create(claim_of("default-a"))
+
+
+async def test_a_placement_group_that_is_not_there_is_said(bench: Bench) -> None:
+    status = await bench.adopt(bench.node_class({**SPEC, "placementGroupSelector": {"name": "none"}}))
+    assert status.conditions["PlacementGroupReady"].reason == "PlacementGroupNotFound"
+    assert status.conditions["Ready"].is_false
+
+
+async def test_a_tag_of_ours_is_refused_by_name(bench: Bench) -> None:
+    status = await bench.adopt(bench.node_class({**SPEC, "tags": {"karpenter.sh/nodepool": "mine"}}))
+    condition = status.conditions["ValidationSucceeded"]
+    assert (condition.reason, "karpenter.sh/nodepool" in condition.message) == ("TagValidationFailed", True)
+
+
+@pytest.mark.parametrize("operation", ["CreateLaunchTemplate", "CreateFleet", "RunInstances"])
+async def test_a_denied_permission_is_a_condition_to_read(bench: Bench, operation: str) -> None:
+    bench.cloud = bench.another()
+    denied = FaultRule(f"ec2:{operation}", "error", 1.0, code="UnauthorizedOperation", status=403)
+    await asyncio.to_thread(bench.control.faults, denied)
+    status = await bench.adopt(bench.node_class({**SPEC, "tags": {"denied": operation}}))
+    condition = status.conditions["ValidationSucceeded"]
+    assert (condition.status, condition.reason) == ("False", f"{operation}AuthCheckFailed")
+    assert f"ec2:{operation}" in condition.message
+
+
+async def test_while_aws_does_not_answer_what_was_known_stays(bench: Bench) -> None:
+    bench.cloud = bench.another()
+    before = bench.objects.classes["default"]
+    await asyncio.to_thread(bench.control.faults, FaultRule("ec2:DescribeSubnets", "error", 1.0))
+    bench.cloud.client._clock = Hasty()
+    status = await bench.cloud.resolve(before)
+    assert status.subnets == before.status.subnets
+    assert status.conditions["SubnetsReady"] == before.status.conditions["SubnetsReady"]
+
+
+class Hasty(RealClock):
+    """A clock that does not wait between attempts."""
+
+    async def sleep(self, duration: timedelta) -> None:
+        return
+
+
+async def test_an_isolated_vpc_asks_for_no_price_and_no_profile(bench: Bench) -> None:
+    isolated = replace(bench.settings, is_isolated_vpc=True)
+    cloud = bench.another(isolated)
+    cloud.prices.book = type(cloud.prices.book)()
+    cloud.prices._next_at = None
+    await bench.cloud.client.call("iam", "CreateInstanceProfile", InstanceProfileName="given")
+    await bench.cloud.client.call("iam", "AddRoleToInstanceProfile", InstanceProfileName="given", RoleName=ROLE)
+    seen = len(bench.calls())
+    status = await cloud.resolve(bench.node_class(SPEC))
+    assert status.conditions["InstanceProfileReady"].reason == "IsolatedVPC"
+    given = bench.node_class({**{k: v for k, v in SPEC.items() if k != "role"}, "instanceProfile": "given"}, "given")
+    status = await cloud.resolve(given)
+    assert said(status) == {}
+    asked = {call.name for call in bench.calls()[seen:]}
+    assert not {name for name in asked if name.startswith(("iam:", "pricing:"))}
+    bench.objects.classes["given"] = replace(given, status=status)
+    pool = NodePool(
+        meta=ObjectMeta("given"), node_class=replace(NodePool(meta=ObjectMeta("x")).node_class, name="given")
+    )
+    t4g = next(each for each in await cloud.instance_types(pool) if each.name == "t4g.large")
+    regular = next(each for each in t4g.offerings if each.capacity_type == ON_DEMAND)
+    assert regular.is_estimate
+    assert regular.price is not None
+
+
+async def test_a_new_role_has_a_new_profile_and_the_old_one_is_collected(bench: Bench) -> None:
+    before = bench.objects.classes["default"].status.instance_profile
+    make = bench.cloud.client
+    await make.call(
+        "iam",
+        "CreateRole",
+        RoleName="other",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
+    )
+    after = (await bench.adopt(bench.node_class({**SPEC, "role": "other"}))).instance_profile
+    assert after != before
+    await bench.cloud._profiles.collect({after})
+    names = {
+        each["InstanceProfileName"] for each in (await make.call("iam", "ListInstanceProfiles"))["InstanceProfiles"]
+    }
+    assert {before, after} <= names, "a profile of the last hour is kept"
+    bench.cloud._profiles._clock = Later()
+    await bench.cloud._profiles.collect({after})
+    names = {
+        each["InstanceProfileName"] for each in (await make.call("iam", "ListInstanceProfiles"))["InstanceProfiles"]
+    }
+    assert (after in names, before in names) == (True, False)
+
+
+class Later(RealClock):
+    """A clock that is two hours ahead."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(hours=2)
+
+
+async def test_nothing_is_left_of_a_node_class_that_goes(bench: Bench) -> None:
+    before = bench.control.inventory()
+    await bench.adopt(bench.node_class({**SPEC, "context": "x"}, "second"))
+    machine = await bench.cloud.create(
+        replace(claim_of("second-a"), node_class=replace(claim_of("x").node_class, name="second"))
+    )
+    await bench.cloud.delete(machine.provider_id)
+    await bench.cloud.release(bench.objects.classes["second"])
+    left = bench.control.inventory().beyond(before)
+    assert not {kind: names for kind, names in left.items() if "template" in kind or "profile" in kind}
+
+
+async def test_idle_launch_templates_go(bench: Bench) -> None:
+    await bench.cloud.create(claim_of("default-a"))
+    names = bench.cloud._templates
+    assert len(names._known._values) >= 1
+    for name, (_, value) in list(names._known._values.items()):
+        names._known._values[name] = (0.0, value)
+    await bench.cloud.maintain()
+    left = (await bench.cloud.client.call("ec2", "DescribeLaunchTemplates"))["LaunchTemplates"]
+    assert left == []
+    assert (await bench.cloud.create(claim_of("default-b"))).claim_name == "default-b"
+
+
+async def test_drift_has_a_reason(bench: Bench) -> None:
+    machine = await bench.cloud.create(claim_of("default-a"))
+    asked = claim_of("default-a")
+    meta = replace(asked.meta, labels={**asked.labels, **machine.labels}, annotations=machine.annotations)
+    claim = replace(asked, meta=meta, provider_id=machine.provider_id, image_id=machine.image_id)
+    node_class = bench.objects.classes["default"]
+    assert await bench.cloud.drift_of(claim) is None
+
+    def now(**status: Any) -> None:
+        bench.objects.classes["default"] = replace(node_class, status=replace(node_class.status, **status))
+
+    bench.objects.classes["default"] = replace(node_class, spec=bench.node_class({**SPEC, "tags": {"a": "b"}}).spec)
+    assert await bench.cloud.drift_of(claim) == "NodeClassDrift"
+    now(amis=tuple(type(each)(id="ami-0", name="", requirements=each.requirements) for each in node_class.status.amis))
+    assert await bench.cloud.drift_of(claim) == "AMIDrift"
+    now(security_groups=(type(node_class.status.security_groups[0])(id="sg-0"),))
+    assert await bench.cloud.drift_of(claim) == "SecurityGroupDrift"
+    now(
+        subnets=tuple(
+            type(each)(id="subnet-0", zone=each.zone, zone_id=each.zone_id) for each in node_class.status.subnets
+        )
+    )
+    assert await bench.cloud.drift_of(claim) == "SubnetDrift"
+    now(subnets=())
+    with pytest.raises(NodeClassNotReady):
+        await bench.cloud.drift_of(claim)
+
+
+async def test_validation_asks_with_a_type_of_the_node_pools(bench: Bench) -> None:
+    wanted = Requirements.of([Requirement(INSTANCE_TYPE, frozenset({"r6g.xlarge"}))])
+    bench.objects.pools = [NodePool(meta=ObjectMeta("memory"), requirements=wanted)]
+    bench.cloud = bench.another()
+    await bench.adopt(bench.node_class(SPEC))
+    dry = [call for call in bench.calls("ec2:CreateFleet") if call.params.get("DryRun")][-1]
+    (config,) = dry.params["LaunchTemplateConfigs"]
+    assert {each["InstanceType"] for each in config["Overrides"]} == {"r6g.xlarge"}
+    tags = {tag["Key"]: tag["Value"] for tag in dry.params["TagSpecifications"][0]["Tags"]}
+    assert tags[NODEPOOL] == "memory"
+
+
+async def test_without_dry_run_nothing_is_asked(bench: Bench) -> None:
+    cloud = bench.another(AwsSettings(cluster_name=CLUSTER, region=REGION, is_dry_run_disabled=True))
+    seen = len(bench.calls("ec2:CreateFleet", "ec2:RunInstances", "ec2:CreateLaunchTemplate"))
+    assert said(await cloud.resolve(bench.node_class(SPEC))) == {}
+    assert len(bench.calls("ec2:CreateFleet", "ec2:RunInstances", "ec2:CreateLaunchTemplate")) == seen
