@@ -16,4 +16,4 @@ COPY --from=build /opt/nodesmith /opt/nodesmith
 ENV PATH=/opt/nodesmith/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532
 ENTRYPOINT ["nodesmith"]
-CMD ["controller"]
+CMD ["run"]

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from nodesmith.ports.clock import Clock
+
+_INSTANT_S: Final = 1e-6
+"""Less than this is no wait: a loop in virtual time would not let it pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Batcher:
         """Return when a batch is complete; the next one starts empty."""
         await self._news.wait()
         ends = self._clock.monotonic() + self._window.longest.total_seconds()
-        while (left := ends - self._clock.monotonic()) > 0:
+        while (left := ends - self._clock.monotonic()) > _INSTANT_S:
             self._news.clear()
             try:
                 async with asyncio.timeout(min(left, self._window.idle.total_seconds())):

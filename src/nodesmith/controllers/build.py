@@ -109,6 +109,11 @@ class Controllers:
         await supervise({**self.watching, "controllers": _Acting(self)}, stop)
 
 
+def new_store(options: Options) -> Store:
+    """An empty store for what is watched."""
+    return Store((*SNAPSHOT_TYPES, EC2NodeClass), nomination_window=nomination_window(options.batch.longest))
+
+
 def build(
     ports: Ports,
     options: Options,
@@ -118,9 +123,13 @@ def build(
     validate: Validate,
     rng: random.Random,
     run_solver: RunSolver = in_thread,
+    store: Store | None = None,
 ) -> Controllers:
-    """The controllers over these ports. The same seed in `rng` makes the same names and the same jitter."""
-    store = Store((*SNAPSHOT_TYPES, EC2NodeClass), nomination_window=nomination_window(options.batch.longest))
+    """The controllers over these ports. The same seed in `rng` makes the same names and the same jitter.
+
+    `store` is one of `new_store`, for a cloud that reads it as well.
+    """
+    store = new_store(options) if store is None else store
     feed = Feed(store, WATCHED)
     writer = Writer(ports.cluster, feed.apply)
     decisions = Decisions(ports.log, kept=options.decisions_kept)
@@ -137,7 +146,7 @@ def build(
         rng=rng,
         run_solver=run_solver,
     )
-    fleet = Fleet(shell, solve=solve, decide=decide, validate=validate, decisions=decisions, queue=ports.queue)
+    fleet = Fleet(shell, ports, solve=solve, decide=decide, validate=validate, decisions=decisions)
     Wiring(store, fleet, feed)
     synced = asyncio.Event()
     watching: dict[str, Service] = {

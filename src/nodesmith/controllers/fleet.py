@@ -12,6 +12,7 @@ from nodesmith.controllers.decisions import Decisions
 from nodesmith.controllers.disruption.loop import Decide, DisruptionLoop, Validate
 from nodesmith.controllers.disruption.queue import CommandQueue
 from nodesmith.controllers.garbage import ClaimGarbage, MachineGarbage
+from nodesmith.controllers.instance_status import InstanceStatus
 from nodesmith.controllers.interruption import InterruptionService
 from nodesmith.controllers.node.eviction import Evictions
 from nodesmith.controllers.node.repair import Repair
@@ -19,15 +20,16 @@ from nodesmith.controllers.node.termination import NodeTermination
 from nodesmith.controllers.nodeclaim.disruption import ClaimDisruption
 from nodesmith.controllers.nodeclaim.finalizer import Finalizer
 from nodesmith.controllers.nodeclaim.lifecycle import Lifecycle
-from nodesmith.controllers.nodeclaim.upkeep import Consistency, Expiration, Hydration, PodEvents, Tagging
+from nodesmith.controllers.nodeclaim.upkeep import Consistency, Expiration, Hydration, MemoryLesson, PodEvents, Tagging
 from nodesmith.controllers.nodepool.node_class import NodeClassStatus
 from nodesmith.controllers.nodepool.registrations import RegistrationHealth
 from nodesmith.controllers.nodepool.static import StaticPools
 from nodesmith.controllers.nodepool.status import NodePoolStatus
+from nodesmith.controllers.ports import Ports
+from nodesmith.controllers.provisioning.bookkeeping import PodTimes
 from nodesmith.controllers.provisioning.provisioner import Provisioner, Solve
 from nodesmith.controllers.shell import Shell
 from nodesmith.model.pod import Pod
-from nodesmith.ports.queue import Queue
 
 RETRIGGER_EVERY: Final = timedelta(seconds=10)
 CLAIM_FIRST_RETRY: Final = timedelta(seconds=1)
@@ -53,12 +55,12 @@ class Fleet:
     def __init__(
         self,
         shell: Shell,
+        ports: Ports,
         *,
         solve: Solve,
         decide: Decide,
         validate: Validate,
         decisions: Decisions,
-        queue: Queue | None,
     ) -> None:
         self._shell = shell
         self.batcher = Batcher(shell.options.batch, shell.clock)
@@ -67,7 +69,8 @@ class Fleet:
         self.commands = CommandQueue(shell, self.batcher.trigger)
         loop = DisruptionLoop(shell, self.commands, decisions, decide, validate)
         each = self._controller
-        self.provisioner = each("provisioner", Provisioner(shell, solve, decisions).reconcile, workers=1)
+        self.times = PodTimes(shell.clock, shell.metrics)
+        self.provisioner = each("provisioner", Provisioner(shell, solve, decisions, self.times).reconcile, workers=1)
         self.triggers = each("provisioner.trigger", self._retrigger, workers=1)
         self.claims = each(
             "nodeclaim.lifecycle",
@@ -90,7 +93,11 @@ class Fleet:
         self.claim_garbage = each("nodeclaim.garbagecollection", ClaimGarbage(shell).reconcile, workers=1)
         self.machine_garbage = each("instance.garbagecollection", MachineGarbage(shell).reconcile, workers=1)
         self._batching = Batching(self.batcher, self.provisioner)
-        self._interruption = InterruptionService(shell, queue, self.batcher.trigger) if queue is not None else None
+        self._interruption = InterruptionService(shell, ports.queue, self.batcher.trigger) if ports.queue else None
+        ask = ports.sick_instances
+        learn = ports.learn_memory
+        self.lessons = each("nodeclaim.capacity", MemoryLesson(shell, learn).reconcile, workers=1) if learn else None
+        self._sick = each("instance.status", InstanceStatus(shell, ask).reconcile, workers=1) if ask else None
 
     def services(self) -> dict[str, Service]:
         """Everything that acts, by name; the singletons have been told to look."""
@@ -118,6 +125,11 @@ class Fleet:
             controllers.append(self.repair)
         if self._shell.options.gates.static_capacity:
             controllers.append(self.static)
+        if self.lessons is not None:
+            controllers.append(self.lessons)
+        if self._sick is not None:
+            self._sick.mark(SINGLETON)
+            controllers.append(self._sick)
         services: dict[str, Service] = {controller.name: controller for controller in controllers}
         services["eviction-queue"] = self.evictions.controller
         services["batching"] = self._batching

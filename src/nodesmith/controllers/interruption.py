@@ -12,7 +12,7 @@ from typing import Final
 
 from nodesmith.controllers import tell
 from nodesmith.controllers.shell import Shell
-from nodesmith.model.labels import CAPACITY_TYPE, INSTANCE_TYPE, SPOT, ZONE
+from nodesmith.model.labels import CAPACITY_TYPE, INSTANCE_TYPE, RESERVATION_ID, SPOT, ZONE
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.ports.errors import PortError
 from nodesmith.ports.events import NORMAL, WARNING
@@ -91,7 +91,7 @@ class InterruptionService:
 
     async def _act(self, kind: InterruptionKind, claim: NodeClaim) -> None:
         self._tell(kind, claim)
-        if kind is InterruptionKind.SPOT_INTERRUPTED:
+        if kind in {InterruptionKind.SPOT_INTERRUPTED, InterruptionKind.CAPACITY_RESERVATION_INTERRUPTED}:
             self._mark_offering(claim)
         if kind in _NOT_DELETING or claim.meta.is_deleting:
             return
@@ -111,9 +111,14 @@ class InterruptionService:
                 self._shell.events.publish(event)
 
     def _mark_offering(self, claim: NodeClaim) -> None:
-        zone, type_ = claim.labels.get(ZONE, ""), claim.labels.get(INSTANCE_TYPE, "")
-        if zone and type_:
-            self._shell.cloud.mark_unavailable(instance_type=type_, zone=zone, capacity_type=SPOT)
+        labels = claim.labels
+        if ZONE in labels and INSTANCE_TYPE in labels:
+            self._shell.cloud.mark_unavailable(
+                instance_type=labels[INSTANCE_TYPE],
+                zone=labels[ZONE],
+                capacity_type=labels.get(CAPACITY_TYPE, SPOT),
+                reservation_id=labels.get(RESERVATION_ID, ""),
+            )
 
     def _tell(self, kind: InterruptionKind, claim: NodeClaim) -> None:
         told = _TOLD.get(kind)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nodesmith.controllers.instance_status import AskForSick
+from nodesmith.controllers.nodeclaim.upkeep import LearnMemory
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.cloud import Cloud
 from nodesmith.ports.cluster import Cluster
@@ -15,7 +17,11 @@ from nodesmith.ports.queue import Queue
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """`events` is where events end up, repetitions and all; `queue` None: interruptions are not heard of."""
+    """`events` is where events end up, repetitions and all.
+
+    `queue` None: interruptions are not heard of. `sick_instances` None: the cloud is not asked for them.
+    `learn_memory` None: nobody wants to know how much memory nodes turned out to have.
+    """
 
     cluster: Cluster
     cloud: Cloud
@@ -24,3 +30,5 @@ class Ports:
     metrics: Metrics
     log: Log
     queue: Queue | None = None
+    sick_instances: AskForSick | None = None
+    learn_memory: LearnMemory | None = None

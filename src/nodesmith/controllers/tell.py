@@ -9,6 +9,7 @@ from typing import Final
 from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.api.kinds import EC2_NODE_CLASS, NODE, NODE_CLAIM, NODE_POOL, POD
 from nodesmith.api.meta import format_time
+from nodesmith.decide.disrupt.protection import InvalidDoNotDisruptError, parse_do_not_disrupt
 from nodesmith.model.node import Node
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
@@ -122,13 +123,19 @@ def force_deleted(pod: Pod, deadline: datetime, grace_s: int) -> Event:
     return Event(_of_pod(pod), "Disrupted", message, NORMAL, (pod.meta.name,))
 
 
-def do_not_disrupt(pod: Pod, *, until: datetime | None, fault: str, now: datetime) -> Event | None:
+def do_not_disrupt(pod: Pod, now: datetime) -> Event | None:
     """What the pod's do-not-disrupt annotation means now, where it has something to say."""
-    if fault:
+    text = pod.do_not_disrupt
+    if text is None:
+        return None
+    try:
+        length = parse_do_not_disrupt(text)
+    except InvalidDoNotDisruptError as fault:
         message = f"Invalid karpenter.sh/do-not-disrupt annotation: {fault}, ignoring annotation"
         return Event(_of_pod(pod), "InvalidDoNotDisruptAnnotation", message, WARNING, (pod.meta.uid, message))
-    if until is None:
+    if length is None or pod.started_at is None:
         return None
+    until = pod.started_at + length
     if until > now:
         message = f"The karpenter.sh/do-not-disrupt grace period will elapse at {format_time(until)}"
         return Event(_of_pod(pod), "DoNotDisruptUntil", message, NORMAL, (pod.meta.uid, format_time(until)))

@@ -45,6 +45,8 @@ class Wiring:
             fleet.hydration,
         ):
             controller.mark(claim.name)
+        if fleet.lessons is not None:
+            fleet.lessons.mark(claim.name)
         self._pool_counts(claim.pool_name)
         for node in self._store.nodes_with(claim.provider_id) if claim.provider_id else ():
             if node.meta.is_deleting:
@@ -70,6 +72,7 @@ class Wiring:
             self._fleet.batcher.trigger(after.meta.uid)
 
     def _pod(self, before: Pod | None, after: Pod | None) -> None:
+        self._fleet.times.changed(before, after)
         if after is not None and after.is_provisionable and (before is None or not before.is_provisionable):
             self._fleet.batcher.trigger(after.meta.uid)
         pod = after or before

@@ -127,8 +127,10 @@ class CutCloud:
     async def release(self, node_class: EC2NodeClass) -> None:
         await self._inner.release(node_class)
 
-    def mark_unavailable(self, *, instance_type: str, zone: str, capacity_type: str) -> None:
-        self._inner.mark_unavailable(instance_type=instance_type, zone=zone, capacity_type=capacity_type)
+    def mark_unavailable(self, *, instance_type: str, zone: str, capacity_type: str, reservation_id: str = "") -> None:
+        self._inner.mark_unavailable(
+            instance_type=instance_type, zone=zone, capacity_type=capacity_type, reservation_id=reservation_id
+        )
 
     def repair_policies(self) -> Sequence[RepairPolicy]:
         return self._inner.repair_policies()

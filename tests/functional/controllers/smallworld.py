@@ -21,6 +21,7 @@ from nodesmith.adapters.memory.recording import RecordedEvents, RecordedMetrics
 from nodesmith.api.kind import Manifest
 from nodesmith.api.kinds import DEPLOYMENT, NODE, NODE_CLAIM, POD, STATEFUL_SET
 from nodesmith.controllers.build import Controllers, at_once, build
+from nodesmith.controllers.instance_status import AskForSick
 from nodesmith.controllers.ports import Ports
 from nodesmith.controllers.shell import Options
 from nodesmith.decide.disrupt.decide import decide, validate
@@ -113,8 +114,10 @@ class SmallWorld:
         self.interruptions = MemoryInterruptions(base.engine, self.cloud, self.queue)
         self.events = RecordedEvents(clock)
         self.metrics = RecordedMetrics()
+        self.sick_instances: AskForSick | None = None
         self.on_step: list[Callable[[], None]] = []
         self._apps: dict[str, int] = {}
+        self._stateful: set[str] = set()
 
     # --- what tests do to it ---
 
@@ -135,7 +138,9 @@ class SmallWorld:
         is_stateful: bool = False,
     ) -> None:
         """The app has so many replicas from now on; what else is said counts when it is new."""
-        kind = STATEFUL_SET if is_stateful else DEPLOYMENT
+        kind = STATEFUL_SET if is_stateful or name in self._stateful else DEPLOYMENT
+        if kind is STATEFUL_SET:
+            self._stateful.add(name)
         if name in self._apps:
             self.server.patch(kind, name, {"spec": {"replicas": replicas}}, namespace="default")
         else:
@@ -220,6 +225,7 @@ class SmallWorld:
             metrics=self.metrics,
             log=NoLog(),
             queue=self.queue,
+            sick_instances=self.sick_instances,
         )
         return build(
             ports,
@@ -260,11 +266,14 @@ class SmallWorld:
         assert found is not None, self.describe()
         return found
 
+    def wanted(self) -> int:
+        """How many pods there are to be."""
+        return sum(self._apps.values())
+
     def all_running(self) -> bool:
         """Whether every app has all its pods running, and no other pod is left."""
-        wanted = sum(self._apps.values())
         pods = self.pods()
-        return len(pods) == wanted and all(pod.phase == "Running" and pod.is_active for pod in pods)
+        return len(pods) == self.wanted() and all(pod.phase == "Running" and pod.is_active for pod in pods)
 
     def describe(self) -> str:
         """What there is, for a failing test."""

@@ -1,18 +1,20 @@
 """How nodes come up, and what happens when they do not: no capacity, no kubelet, limits, taints that stay."""
 
 from datetime import timedelta
+from typing import Any
 
 from nodesmith.adapters.memory.catalog import ZONES, catalog
 from nodesmith.adapters.memory.cloud import MemoryCloud
 from nodesmith.adapters.memory.faults import Fault
-from nodesmith.api.kinds import EC2_NODE_CLASS, NODE, NODE_POOL
+from nodesmith.api.kind import Kind, Manifest
+from nodesmith.api.kinds import EC2_NODE_CLASS, NODE, NODE_CLAIM, NODE_POOL
 from nodesmith.controllers.shell import Gates, Options
 from nodesmith.model.labels import ON_DEMAND, SPOT, TERMINATION_FINALIZER
 from nodesmith.model.nodeclaim import INITIALIZED, LAUNCHED, READY, NodeClaim
 from nodesmith.ports.cloud import Machine
-from nodesmith.ports.errors import CreateFailed
+from nodesmith.ports.errors import CreateFailed, Refused
 from nodesmith.sim.clock import VirtualClock, run
-from tests.functional.controllers.cutting import CutCloud, Scissors
+from tests.functional.controllers.cutting import CutCloud, CutCluster, Scissors
 from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node_pool
 
 
@@ -265,3 +267,25 @@ def test_a_static_pool_keeps_its_number_of_nodes() -> None:
 
 def _only(key: str, value: str) -> dict[str, object]:
     return {"key": key, "operator": "In", "values": [value]}
+
+
+class _Refusing(CutCluster):
+    """Claims of the pool `bad` are refused by an admission policy."""
+
+    async def create(self, kind: Kind[Any], manifest: Manifest) -> Any:
+        if kind is NODE_CLAIM and manifest["metadata"]["labels"]["karpenter.sh/nodepool"] == "bad":
+            raise Refused("denied by policy")
+        return await super().create(kind, manifest)
+
+
+def test_a_claim_that_is_refused_does_not_keep_the_others_from_being_made() -> None:
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        world.apply(NODE_CLASS, node_pool("bad", labels={"pool": "bad"}), node_pool("good", labels={"pool": "good"}))
+        async with world.running(), world.controlled(cluster=_Refusing(world.cluster, Scissors())):
+            world.app("stuck", 1, spec={"nodeSelector": {"pool": "bad"}})
+            world.app("web", 4, spec={"nodeSelector": {"pool": "good"}})
+            took = await world.until(lambda: all(pod.phase == "Running" for pod in world.pods("web")))
+            assert took < timedelta(minutes=1)
+
+    run(story)

@@ -1,67 +1,40 @@
-"""The process is killed at every effect of growing and of shrinking, and the world ends the same.
+"""The process is killed at every effect of growing, shrinking and replacing, and the world ends the same.
 
-Every effect is cut: before it happens, or after it happened but before anybody hears of it. The two take turns, so that both
-are seen by every kind of effect over the two phases.
+Every effect is cut: before it happens, or after it happened but before anybody hears of it. The two take turns; `make
+soak` cuts at random.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 
+from nodesmith.decide.lifecycle.command_record import COMMAND
 from nodesmith.model.taints import DISRUPTED
 from nodesmith.sim.clock import VirtualClock, run
 from tests.functional.controllers.cutting import CutCloud, CutCluster, Scissors
 from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node_pool
 
-MINUTES = timedelta(minutes=1)
+SETTLE = timedelta(seconds=20)
+SIZES = [
+    {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": ["m7g.large", "m7g.4xlarge"]},
+    {"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["on-demand"]},
+]
 
 
-def _grown(world: SmallWorld) -> bool:
-    return world.all_running() and all(node.is_initialized for node in world.nodes())
+@dataclass(frozen=True)
+class Phase:
+    """What is there before, what happens, when it is over, and how many machines it may have taken."""
 
-
-def _shrunk(world: SmallWorld) -> bool:
-    return not world.machines() and not world.nodes() and not world.claims()
-
-
-async def _until_cut(world: SmallWorld, scissors: Scissors, phase: str) -> bool:
-    """Run controllers until they are cut (True), or until the phase is over."""
-    cluster, cloud = CutCluster(world.cluster, scissors), CutCloud(world.cloud, scissors)
-    is_over = _grown if phase == "grow" else _shrunk
-    async with world.controlled(cluster=cluster, cloud=cloud, seed=11):
-        for _ in range(1200):
-            if scissors.cut.is_set() or is_over(world):
-                return scissors.cut.is_set()
-            await asyncio.sleep(0.5)
-    raise AssertionError(world.describe())
-
-
-async def _story(clock: VirtualClock, scissors: Scissors, phase: str) -> Scissors:
-    world = SmallWorld(clock)
-    world.apply(NODE_CLASS, node_pool("arm"), node_pool("amd"))
-    async with world.running():
-        if phase == "shrink":
-            _two_apps(world, 2)
-            async with world.controlled():
-                await world.until(lambda: _grown(world))
-                await world.pass_time(timedelta(seconds=20))
-            _two_apps(world, 0)
-        else:
-            _two_apps(world, 2)
-        was_cut = await _until_cut(world, scissors, phase)
-        assert was_cut or scissors.at is None
-        if was_cut:
-            await world.pass_time(timedelta(seconds=3))
-            async with world.controlled(seed=12):
-                is_over = _grown if phase == "grow" else _shrunk
-                await world.until(lambda: is_over(world))
-                await world.pass_time(timedelta(seconds=20))
-        _check(world, phase)
-    return scissors
+    before: Callable[[SmallWorld], None]
+    happens: Callable[[SmallWorld], None]
+    is_over: Callable[[SmallWorld], bool]
+    most_machines: int
 
 
 def _two_apps(world: SmallWorld, replicas: int) -> None:
@@ -69,37 +42,94 @@ def _two_apps(world: SmallWorld, replicas: int) -> None:
     world.app("two", replicas, spec={"nodeSelector": {"kubernetes.io/arch": "amd64"}})
 
 
-def _check(world: SmallWorld, phase: str) -> None:
+def _outgrown(world: SmallWorld) -> None:
+    world.app("big", 1, cpu="12")
+    world.app("small", 1)
+
+
+def _is_grown(world: SmallWorld) -> bool:
+    return world.all_running() and all(node.is_initialized for node in world.nodes())
+
+
+def _is_gone(world: SmallWorld) -> bool:
+    return not world.machines() and not world.nodes() and not world.claims()
+
+
+def _is_small(world: SmallWorld) -> bool:
+    types = [each.machine.instance_type for each in world.machines()]
+    return types == ["m7g.large"] and len(world.nodes()) == 1 and world.all_running()
+
+
+PHASES = {
+    "grow": Phase(lambda _: None, lambda world: _two_apps(world, 2), _is_grown, 2),
+    "shrink": Phase(lambda world: _two_apps(world, 2), lambda world: _two_apps(world, 0), _is_gone, 2),
+    # A command that is taken back leaves its replacement, to which the pods then move.
+    "replace": Phase(_outgrown, lambda world: world.app("big", 0), _is_small, 3),
+}
+
+
+async def _story(clock: VirtualClock, scissors: Scissors, phase: Phase) -> Scissors:
+    world = SmallWorld(clock)
+    if phase is PHASES["replace"]:
+        world.apply(NODE_CLASS, node_pool(requirements=SIZES))
+    else:
+        world.apply(NODE_CLASS, node_pool("arm"), node_pool("amd"))
+    async with world.running():
+        phase.before(world)
+        if world.wanted():
+            async with world.controlled():
+                await world.until(lambda: _is_grown(world))
+                await world.pass_time(SETTLE)
+        phase.happens(world)
+        was_cut = await _until_cut(world, scissors, phase)
+        assert was_cut or scissors.at is None
+        if was_cut:
+            await world.pass_time(timedelta(seconds=3))
+            async with world.controlled(seed=12):
+                await world.until(lambda: phase.is_over(world), within=timedelta(minutes=15))
+                await world.pass_time(SETTLE)
+        _check(world, phase)
+    return scissors
+
+
+async def _until_cut(world: SmallWorld, scissors: Scissors, phase: Phase) -> bool:
+    """Run controllers until they are cut (True), or until the phase is over."""
+    cluster, cloud = CutCluster(world.cluster, scissors), CutCloud(world.cloud, scissors)
+    async with world.controlled(cluster=cluster, cloud=cloud, seed=11):
+        for _ in range(1200):
+            if scissors.cut.is_set() or phase.is_over(world):
+                return scissors.cut.is_set()
+            await asyncio.sleep(0.5)
+    raise AssertionError(world.describe())
+
+
+def _check(world: SmallWorld, phase: Phase) -> None:
     story = world.describe()
+    assert phase.is_over(world), story
     made = Counter(each.claim.meta.uid for each in world.cloud.rented.values())
     assert set(made.values()) == {1}, f"a claim has two machines\n{story}"
-    if phase == "grow":
-        assert len(made) == 2, f"more was bought than two machines\n{story}"
-        assert len(world.machines()) == len(world.nodes()) == len(world.claims()) == 2, story
-        assert {node.provider_id for node in world.nodes()} == {claim.provider_id for claim in world.claims()}
-        assert not any(DISRUPTED in node.taints for node in world.nodes()), story
-    else:
-        assert _shrunk(world), story
-        assert len(made) == 2, story
+    assert len(made) <= phase.most_machines, f"more was bought than needed\n{story}"
+    assert len(world.machines()) == len(world.nodes()) == len(world.claims()), story
+    assert {node.provider_id for node in world.nodes()} == {claim.provider_id for claim in world.claims()}, story
+    assert not any(DISRUPTED in node.taints for node in world.nodes()), story
+    assert not any(COMMAND in claim.meta.annotations for claim in world.claims()), story
 
 
-def _run(scissors: Scissors, phase: str) -> Scissors:
+def _run(scissors: Scissors, phase: Phase) -> Scissors:
     return run(lambda clock: _story(clock, scissors, phase))
 
 
-@pytest.mark.parametrize("phase", ["grow", "shrink"])
-def test_killed_at_any_effect_the_world_ends_the_same(phase: str) -> None:
+# Replacing has the most effects and the longest story: every third is enough beside the soak.
+@pytest.mark.parametrize(("name", "step"), [("grow", 1), ("shrink", 1), ("replace", 3)])
+def test_killed_at_any_effect_the_world_ends_the_same(name: str, step: int) -> None:
+    phase = PHASES[name]
     total = _run(Scissors(), phase).count
     assert total > 20
-    for number in range(1, total + 1):
-        _cut(phase, number, total, is_after=number % 2 == 0)
-
-
-def _cut(phase: str, number: int, total: int, *, is_after: bool) -> None:
-    scissors = Scissors(at=number, is_after=is_after)
-    try:
-        _run(scissors, phase)
-    except BaseException as error:
-        where = "after" if is_after else "before"
-        error.add_note(f"{phase}: cut {where} effect {number} of {total}: {scissors.names[number - 1]}")
-        raise
+    for number in range(1, total + 1, step):
+        scissors = Scissors(at=number, is_after=number % 2 == 0)
+        try:
+            _run(scissors, phase)
+        except BaseException as error:
+            where = "after" if scissors.is_after else "before"
+            error.add_note(f"{name}: cut {where} effect {number} of {total}: {scissors.names[number - 1]}")
+            raise

@@ -1,5 +1,6 @@
 """Nodes that are replaced: interrupted, underutilized, drifted, expired, sick; and commands that fail or are cut off."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -378,5 +379,41 @@ def test_a_spot_zone_label_is_what_the_cloud_said() -> None:
             assert node.labels[ZONE] == machine.machine.zone
             assert node.labels[INSTANCE_TYPE] == machine.machine.instance_type
             assert machine.machine.instance_type in {kind.name for kind in catalog()}
+
+    run(story)
+
+
+@dataclass(frozen=True)
+class _Sick:
+    instance_id: str
+    category: str
+    is_forceful: bool
+    detail: str = "An unhealthy warning was triggered"
+
+
+@pytest.mark.parametrize("is_forceful", [True, False], ids=["impaired", "scheduled-event"])
+def test_a_machine_that_ec2_calls_sick_is_replaced(is_forceful: bool) -> None:  # noqa: FBT001 - a table
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        world.apply(NODE_CLASS, node_pool())
+        sick: list[_Sick] = []
+
+        async def ask() -> list[_Sick]:
+            return sick
+
+        world.sick_instances = ask
+        async with world.running(), world.controlled():
+            world.app("web", 2)
+            world.budget("web", min_available=2)
+            await world.until(world.all_running)
+            (machine,) = world.machines()
+            category = "SystemStatus" if is_forceful else "EventStatus"
+            sick.append(_Sick(machine.machine.provider_id.rsplit("/", 1)[-1], category, is_forceful))
+            await world.until(lambda: "InstanceUnhealthy" in world.events.reasons(), within=2 * MINUTE)
+            await world.pass_time(3 * MINUTE)
+            # A budget holds an orderly drain, and not one whose time is over at once.
+            assert (machine.terminated_at is not None) is is_forceful
+            counted = world.metrics.total("interruption_instance_status_unhealthy_total", category=category)
+            assert counted == 1, "counted once until it recovers"
 
     run(story)

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from nodesmith.controllers import tell
 from nodesmith.controllers.controller import Again, Outcome
 from nodesmith.controllers.decisions import DecisionRecord, Decisions, decision_id
+from nodesmith.controllers.disruption.prices import Prices
 from nodesmith.controllers.disruption.queue import CommandQueue
 from nodesmith.controllers.provisioning.catalogs import catalog_of, may_disrupt
 from nodesmith.controllers.provisioning.provisioner import PATIENCE
@@ -33,8 +34,13 @@ QUIET: Final = timedelta(seconds=10)
 
 UNSYNCED: Final = timedelta(seconds=1)
 AT_ONCE: Final = timedelta(milliseconds=1)
+SHORT_REST: Final = timedelta(minutes=1)
+"""How long a node is left alone after a command for it was not upheld: the cluster is on the move there."""
+
 REST: Final = timedelta(minutes=5)
-"""How long a node is left alone after a command for it was not upheld, or failed."""
+"""The same after a command failed; twice as long each further time."""
+
+MOST_RESTS: Final = 4
 
 
 _PASSING: Final = frozenset({StayCode.POOL_BUDGET, StayCode.RESTING, StayCode.YOUNG, StayCode.NOMINATED})
@@ -72,7 +78,9 @@ class DisruptionLoop:
         self._decide = decide
         self._validate = validate
         self._memory = Memory()
+        self._failures: dict[str, int] = {}
         self._has_recovered = False
+        self._prices = Prices(shell.metrics)
         self._nothing_to_see: Sight | None = None
 
     async def reconcile(self, _: str) -> Outcome:
@@ -83,18 +91,23 @@ class DisruptionLoop:
             await self._queue.recover()
             self._has_recovered = True
         await self._queue.clear_stale()
-        looked_at = await self._look()
-        if looked_at is None:
+        self._rest_longer(self._queue.take_failed())
+        snapshot = self._snapshot()
+        if snapshot is None:
             return Again(UNSYNCED)
-        snapshot, catalog, policy = looked_at
         sight = Sight.of(snapshot)
         if sight.is_as_before(self._nothing_to_see):
             return Again(QUIET)
+        catalog, policy = await self._catalog(snapshot), self._policy()
+        self._prices.tell(snapshot, catalog)
         started = self._shell.clock.monotonic()
         verdict = await self._shell.run_solver(
             lambda: self._decide(snapshot, catalog, now=snapshot.taken_at, policy=policy, memory=self._memory)
         )
         self._memory = verdict.memory
+        self._failures = {
+            state.name: self._failures[state.name] for state in snapshot.nodes if state.name in self._failures
+        }
         self._tell(snapshot, verdict, took=self._shell.clock.monotonic() - started)
         self._nothing_to_see = None
         if verdict.command is None:
@@ -105,16 +118,20 @@ class DisruptionLoop:
         await self._carry_out(verdict.command)
         return Again(AT_ONCE)
 
-    async def _look(self) -> tuple[Snapshot, Catalog, Policy] | None:
+    def _snapshot(self) -> Snapshot | None:
         """The cluster now, or None while half of it is unknown: a claim that was just made has no size yet."""
         now = self._shell.now()
         snapshot = self._shell.store.snapshot(now)
         launching = (each.claim for each in snapshot.nodes if each.claim and not each.provider_id)
         if not self._shell.store.is_listed or any(now - claim.meta.created_at < PATIENCE for claim in launching):
             return None
-        catalog = await catalog_of(self._shell, [pool for pool in snapshot.pools if may_disrupt(pool)])
-        policy = replace(self._shell.options.policy, queued=self._queue.queued_provider_ids())
-        return replace(snapshot, is_synced=True), catalog, policy
+        return replace(snapshot, is_synced=True)
+
+    async def _catalog(self, snapshot: Snapshot) -> Catalog:
+        return await catalog_of(self._shell, [pool for pool in snapshot.pools if may_disrupt(pool)])
+
+    def _policy(self) -> Policy:
+        return replace(self._shell.options.policy, queued=self._queue.queued_provider_ids())
 
     async def _carry_out(self, command: Command) -> None:
         wait = command.method.validation_wait
@@ -128,23 +145,22 @@ class DisruptionLoop:
         try:
             await self._queue.start(command, id_)
         except PortError as error:
-            self._rest(command)
             self._shell.log.warning("command not started", command=id_, error=f"{type(error).__name__}: {error}")
             return
         self._record(command, id_)
 
     async def _uphold(self, command: Command) -> Command | None:
         """The command as it is decided now, or None when it no longer stands."""
-        looked_at = await self._look()
-        if looked_at is None:
+        snapshot = self._snapshot()
+        if snapshot is None:
             return None
-        snapshot, catalog, policy = looked_at
+        catalog, policy = await self._catalog(snapshot), self._policy()
         answer = await self._shell.run_solver(
             lambda: self._validate(command, snapshot, catalog, now=snapshot.taken_at, policy=policy)
         )
         if isinstance(answer, Command):
             return answer
-        self._rest(command)
+        self._memory = self._memory.resting_until(command.nodes, self._shell.now() + SHORT_REST)
         self._shell.metrics.count(
             "voluntary_disruption_failed_validations_total", consolidation_type=command.method.consolidation_type
         )
@@ -156,8 +172,11 @@ class DisruptionLoop:
         self._shell.log.info("command not upheld", reason=answer.reason.value, detail=answer.detail)
         return None
 
-    def _rest(self, command: Command) -> None:
-        self._memory = self._memory.resting_until(command.nodes, self._shell.now() + REST)
+    def _rest_longer(self, nodes: Sequence[str]) -> None:
+        for node in nodes:
+            failures = self._failures[node] = self._failures.get(node, 0) + 1
+            until = self._shell.now() + REST * 2 ** min(failures - 1, MOST_RESTS)
+            self._memory = self._memory.resting_until((node,), until)
 
     def _record(self, command: Command, id_: str) -> None:
         record = DecisionRecord(

@@ -15,7 +15,7 @@ from nodesmith.controllers import tell
 from nodesmith.controllers.controller import DONE, Again, Controller, Outcome
 from nodesmith.controllers.provisioning.naming import new_name
 from nodesmith.controllers.shell import Shell
-from nodesmith.decide.lifecycle.command_record import CommandRecord, is_stale, resumable
+from nodesmith.decide.lifecycle.command_record import CommandRecord, is_orphaned, is_stale, resumable
 from nodesmith.decide.lifecycle.newclaim import claim_for
 from nodesmith.model.labels import CAPACITY_TYPE
 from nodesmith.model.node import Node
@@ -45,6 +45,7 @@ class CommandQueue:
         self._replan = replan
         self._disruptions = Disruptions(shell.writer, shell.claims)
         self._running: dict[str, CommandRecord] = {}
+        self._failed: list[str] = []
         self.controller: Controller[str] = Controller(
             "disruption-queue", self._reconcile, shell.telemetry, shell.rng, workers=shell.options.workers
         )
@@ -53,6 +54,11 @@ class CommandQueue:
     def running(self) -> frozenset[str]:
         """The ids of the commands under way."""
         return frozenset(self._running)
+
+    def take_failed(self) -> tuple[str, ...]:
+        """The names of nodes whose command was taken back since this was last asked."""
+        failed, self._failed = tuple(self._failed), []
+        return failed
 
     def queued_provider_ids(self) -> frozenset[str]:
         """The machines that leave by a command under way."""
@@ -71,13 +77,22 @@ class CommandQueue:
         await self.clear_stale()
 
     async def clear_stale(self) -> None:
-        """No node that stays carries traces of a disruption."""
+        """No node that stays carries traces of a disruption, and no replacement comes up for nothing."""
+        await self._clear_orphans()
         for state in self._shell.store.snapshot(self._shell.now()).nodes:
             if is_stale(state, self.running) and state.claim is not None:
                 try:
                     await self._disruptions.reopen(state.node, state.claim)
                 except (Conflict, NotFound):
                     continue
+
+    async def _clear_orphans(self) -> None:
+        for state in self._shell.store.snapshot(self._shell.now()).nodes:
+            if not is_orphaned(state, self.running) or state.claim is None:
+                continue
+            if await self._shell.claims.delete(state.claim):
+                self._shell.store.mark(state.claim.name)
+                self._shell.log.info("deleted replacement of a command taken back", NodeClaim=state.claim.name)
 
     async def start(self, command: Command, id_: str) -> None:
         """The command is under way, or nothing of it is left.
@@ -104,6 +119,7 @@ class CommandQueue:
             if node is None:
                 raise NotFound(f"node {leaving.node} is gone")
             await self._disruptions.close(node, self._claim(claim.name), record)
+        self._check_arrivals(command)
         for name, planned in zip(record.replacements, command.replacements, strict=True):
             pool = self._shell.store.get(NodePool, planned.pool_name)
             if pool is None:
@@ -113,6 +129,17 @@ class CommandQueue:
             self._shell.store.claim_created(created, now=self._shell.now())
             labels = {"nodepool": pool.name, "min_values_relaxed": str(planned.is_min_values_relaxed).lower()}
             self._shell.metrics.count("nodeclaims_created_total", reason=record.reason.lower(), **labels)
+
+    def _check_arrivals(self, command: Command) -> None:
+        """No pod has come to a candidate between the decision and the taint.
+
+        Raises:
+            Conflict: when one has: the decision knew nothing of it.
+        """
+        for leaving in command.candidates:
+            here = {pod.key for pod in self._shell.store.pods_on(leaving.node) if pod.is_reschedulable}
+            if not here <= set(leaving.pods):
+                raise Conflict(f"pods came to {leaving.node} after the decision: {sorted(here - set(leaving.pods))}")
 
     def _claim(self, name: str) -> NodeClaim:
         claim = self._shell.store.get(NodeClaim, name)
@@ -235,10 +262,16 @@ class CommandQueue:
             self._shell.store.unmark(name)
             if claim is None or claim.meta.is_deleting:
                 continue
+            state = self._state_of(claim)
+            self._failed.append(state.name)
             try:
-                await self._disruptions.reopen(self._state_of(claim).node, claim)
+                await self._disruptions.reopen(state.node, claim)
             except PortError as error:
                 self._shell.log.warning("node not reopened yet", NodeClaim=name, error=str(error))
+        try:
+            await self._clear_orphans()
+        except PortError as error:
+            self._shell.log.warning("replacements not cleared yet", command=record.id, error=str(error))
 
     def _is_initialized(self, name: str) -> bool:
         claim = self._shell.store.get(NodeClaim, name)

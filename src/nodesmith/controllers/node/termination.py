@@ -105,6 +105,9 @@ class NodeTermination:
         return True
 
     async def _move_pods(self, node: Node, step: DrainStep, deadline: datetime | None) -> None:
+        for pod in step.waiting:
+            if (told := tell.do_not_disrupt(pod, self._shell.now())) is not None:
+                self._shell.events.publish(told)
         waiting = len(step.waiting)
         self._shell.events.publish(tell.failed_draining(node, f"{waiting} pods are waiting to be evicted"))
         for forced in step.force:

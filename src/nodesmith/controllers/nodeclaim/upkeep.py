@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from nodesmith.api.kinds import NODE, NODE_CLAIM
 from nodesmith.api.meta import format_time
@@ -13,9 +13,10 @@ from nodesmith.controllers.shell import Shell, is_managed, until
 from nodesmith.decide.lifecycle.consistency import consistency, shape_issues
 from nodesmith.decide.lifecycle.deadlines import Due, Overdue, expiration
 from nodesmith.decide.lifecycle.pod_events import is_too_soon
-from nodesmith.model.labels import CAPACITY_TYPE, CLUSTER_NAME_TAGGED, NODECLASS, TAGGED
+from nodesmith.model.labels import CAPACITY_TYPE, CLUSTER_NAME_TAGGED, INSTANCE_TYPE, NODECLASS, TAGGED
 from nodesmith.model.node import Node
 from nodesmith.model.nodeclaim import INITIALIZED, REGISTERED, NodeClaim
+from nodesmith.model.resources import MEMORY
 from nodesmith.ports.errors import NotFound
 
 CONSISTENCY_EVERY: Final = timedelta(minutes=10)
@@ -89,6 +90,33 @@ class Tagging:
         except NotFound:
             return DONE
         await self._shell.claims.set_metadata(claim, annotations={TAGGED: "true", CLUSTER_NAME_TAGGED: "true"})
+        return DONE
+
+
+class LearnMemory(Protocol):
+    """Takes note of how much memory a node has, for better guesses at its type's next one."""
+
+    def __call__(self, *, instance_type: str, image_id: str, memory: int) -> None:
+        """A node of the type with the image has so many bytes of memory."""
+        ...
+
+
+class MemoryLesson:
+    """Tells how much memory nodes turned out to have (spec 7.3)."""
+
+    def __init__(self, shell: Shell, learn: LearnMemory) -> None:
+        self._shell = shell
+        self._learn = learn
+
+    async def reconcile(self, name: str) -> Outcome:
+        """What the claim's Node shows has been told."""
+        claim = self._shell.store.get(NodeClaim, name)
+        if claim is None or not claim.has(REGISTERED) or INSTANCE_TYPE not in claim.labels:
+            return DONE
+        for node in self._shell.store.nodes_with(claim.provider_id):
+            if node.capacity.get(MEMORY):
+                type_ = claim.labels[INSTANCE_TYPE]
+                self._learn(instance_type=type_, image_id=claim.image_id, memory=node.capacity[MEMORY])
         return DONE
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from nodesmith.controllers import tell
 from nodesmith.controllers.controller import DONE, Again, Outcome
 from nodesmith.controllers.decisions import DecisionRecord, Decisions, decision_id
+from nodesmith.controllers.provisioning.bookkeeping import PodTimes
 from nodesmith.controllers.provisioning.catalogs import catalog_of, may_buy
 from nodesmith.controllers.provisioning.naming import create_named
 from nodesmith.controllers.shell import Shell
@@ -25,6 +26,7 @@ from nodesmith.model.nodepool import NodePool
 from nodesmith.model.pod import Pod
 from nodesmith.plan.command import claim_to_json
 from nodesmith.plan.schedule import OnClaim, OnNode, PlannedClaim, SchedulePlan
+from nodesmith.ports.errors import PortError
 from nodesmith.state.snapshot import Snapshot
 
 PATIENCE: Final = timedelta(seconds=10)
@@ -39,8 +41,9 @@ Solve = Callable[[Problem], SchedulePlan]
 class Provisioner:
     """Buys machines for pods."""
 
-    def __init__(self, shell: Shell, solve: Solve, decisions: Decisions) -> None:
+    def __init__(self, shell: Shell, solve: Solve, decisions: Decisions, times: PodTimes) -> None:
         self._shell = shell
+        self._times = times
         self._solve = solve
         self._decisions = decisions
 
@@ -60,10 +63,12 @@ class Provisioner:
             return DONE
         catalog = await self._catalog(snapshot, launching)
         problem = Problem(snapshot, catalog, pods, options=self._shell.options.schedule)
+        self._shell.metrics.set("scheduler_queue_depth", len(pods), controller="provisioner", scheduling_id="")
         started = self._shell.clock.monotonic()
         plan = await self._shell.run_solver(lambda: self._solve(problem))
         took = self._shell.clock.monotonic() - started
         self._shell.metrics.observe("scheduler_scheduling_duration_seconds", took, controller="provisioner")
+        self._times.decided(pods)
         await self._carry_out(problem, plan)
         return DONE
 
@@ -84,14 +89,16 @@ class Provisioner:
             pod = pods.get(key)
             if isinstance(place, OnNode):
                 self._nominate(problem.snapshot, place.node, pod)
-            elif isinstance(place, OnClaim):
-                name = names[place.index]
+            elif isinstance(place, OnClaim) and (name := names[place.index]):
                 self._shell.store.nominate(name, now=self._shell.now())
                 if pod is not None:
                     self._shell.events.publish(tell.nominated(pod, claim=name))
 
     async def _buy(self, problem: Problem, plan: SchedulePlan) -> list[str]:
-        """The names of the claims that the plan asks for, now made."""
+        """The names of the claims that the plan asks for, now made; empty for one that could not be.
+
+        A claim that is refused (an old CRD, an admission policy) does not keep the others from being made.
+        """
         if not plan.claims:
             return []
         record = self._recorded(problem, plan)
@@ -101,7 +108,11 @@ class Provisioner:
 
         async def create(index: int, planned: PlannedClaim) -> None:
             async with gate:
-                names[index] = await self._create(planned, pools[planned.pool_name], record.id)
+                try:
+                    names[index] = await self._create(planned, pools[planned.pool_name], record.id)
+                except PortError as error:
+                    told = f"{type(error).__name__}: {error}"
+                    self._shell.log.warning("nodeclaim not created", NodePool=planned.pool_name, error=told)
 
         async with asyncio.TaskGroup() as group:
             for index, planned in enumerate(plan.claims):

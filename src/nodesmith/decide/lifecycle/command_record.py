@@ -13,8 +13,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from nodesmith.api.meta import format_time, parse_time
+from nodesmith.decide.disrupt.policy import REPLACES_FOR
+from nodesmith.decide.lifecycle.newclaim import PURCHASED_AS
 from nodesmith.model.meta import EPOCH
-from nodesmith.model.nodeclaim import DISRUPTION_REASON, NodeClaim
+from nodesmith.model.nodeclaim import DISRUPTION_REASON, INITIALIZED, NodeClaim
 from nodesmith.model.taints import DISRUPTED
 from nodesmith.plan.command import Command, Decision, Method
 from nodesmith.state.snapshot import StateNode
@@ -104,6 +106,14 @@ def is_stale(node: StateNode, running: frozenset[str]) -> bool:
         return False
     is_tainted = node.node is not None and DISRUPTED in node.node.taints
     return is_tainted or COMMAND in node.claim.meta.annotations or node.claim.condition(DISRUPTION_REASON) is not None
+
+
+def is_orphaned(node: StateNode, running: frozenset[str]) -> bool:
+    """Whether the node is a replacement that is not up yet, of a command that does not go on: nobody waits for it."""
+    claim = node.claim
+    if claim is None or node.is_deleting or REPLACES_FOR not in claim.meta.annotations or claim.has(INITIALIZED):
+        return False
+    return claim.meta.annotations.get(PURCHASED_AS, "") not in running
 
 
 def _is_set_up(node: StateNode | None, record: CommandRecord) -> bool:

@@ -120,7 +120,8 @@ def _claim(
     )
     return NodeClaim(
         meta=meta,
-        requirements=requirements & Requirements.from_labels(fixed),
+        # The class stands in nodeClassRef and in the label; as a requirement the CRD refuses its key.
+        requirements=(requirements & Requirements.from_labels(fixed)).without((NODECLASS,)),
         requests=planned.requests if planned is not None else {},
         taints=pool.taints,
         startup_taints=pool.startup_taints,

@@ -1,0 +1,304 @@
+"""The controller process: the controllers over a real API server and AWS, one leader, probes and metrics.
+
+The one thing to know: the lease is given back last. When asked to stop, everything that writes is cancelled first; when
+the lease is lost, everything ends, and Kubernetes starts the process anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from aiohttp import web
+
+from nodesmith.adapters.aws.blocking import Threads
+from nodesmith.adapters.aws.client import Clients
+from nodesmith.adapters.aws.cloud import AwsCloud
+from nodesmith.adapters.aws.settings import AwsSettings
+from nodesmith.adapters.clock import RealClock
+from nodesmith.adapters.kubernetes.cluster import KubernetesCluster, always
+from nodesmith.adapters.kubernetes.events import EventWriter
+from nodesmith.adapters.kubernetes.kubeconfig import Connection
+from nodesmith.adapters.kubernetes.lease import Elector, LeaseTerms
+from nodesmith.adapters.kubernetes.transport import Limits, Transport
+from nodesmith.adapters.telemetry.cloud import MeteredCloud
+from nodesmith.adapters.telemetry.clusterstate import ClusterStateCollector
+from nodesmith.adapters.telemetry.health import Answer, HttpServer, metrics_server, probe_server
+from nodesmith.adapters.telemetry.metrics import PrometheusMetrics
+from nodesmith.api.ec2nodeclass import EC2NodeClass
+from nodesmith.api.kinds import SERVICE
+from nodesmith.controllers.batcher import BatchWindow
+from nodesmith.controllers.build import Controllers, build, new_store
+from nodesmith.controllers.controller import Service
+from nodesmith.controllers.decisions import Decisions
+from nodesmith.controllers.ports import Ports
+from nodesmith.controllers.shell import Gates, Options
+from nodesmith.controllers.supervisor import supervise
+from nodesmith.decide.disrupt.decide import decide, validate
+from nodesmith.decide.disrupt.policy import Policy
+from nodesmith.decide.schedule.problem import MinValuesPolicy, PreferencePolicy
+from nodesmith.decide.schedule.problem import Options as ScheduleOptions
+from nodesmith.decide.schedule.solve import schedule
+from nodesmith.model.nodeclaim import NodeClaim
+from nodesmith.model.nodepool import NodePool
+from nodesmith.ports.clock import Clock
+from nodesmith.ports.cluster import Cluster
+from nodesmith.ports.errors import PortError
+from nodesmith.ports.log import Log
+from nodesmith.settings import Settings
+from nodesmith.state.store import Store
+
+MAINTAIN_EVERY: Final = timedelta(seconds=30)
+DEFAULT_NAMESPACE: Final = "kube-system"
+
+
+class LeadershipLostError(RuntimeError):
+    """Another process may be leading: this one must not go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the process finds where it is started."""
+
+    settings: Settings
+    connection: Connection
+    clients: Clients
+    region: str
+    identity: str
+    log: Log
+    clock: Clock = field(default_factory=RealClock)
+
+
+async def run_controller(around: Surroundings, stop: asyncio.Event) -> None:
+    """Run until `stop` is set.
+
+    Raises:
+        PortError: when AWS cannot be reached, or the permissions to look around are missing.
+        ExceptionGroup: when a part failed, or the leadership was lost.
+    """
+    settings, clock = around.settings, around.clock
+    metrics = PrometheusMetrics(clock, around.log)
+    limits = Limits(per_second=settings.kube_client_qps, burst=settings.kube_client_burst)
+    threads = Threads()
+    try:
+        async with (
+            Transport(around.connection, clock, limits, metrics=metrics) as transport,
+            Transport(around.connection, clock) as lease_transport,
+        ):
+            elector = _elector(around, KubernetesCluster(lease_transport))
+            cluster = KubernetesCluster(transport, may_write=always if elector is None else elector.is_leading)
+            controllers, acting = await _assemble(around, cluster, threads, metrics)
+            async with _leading(elector) as elected:
+                await supervise(_services(settings, controllers, acting, metrics, elected), stop)
+    finally:
+        threads.close()
+
+
+async def _assemble(
+    around: Surroundings, cluster: KubernetesCluster, threads: Threads, metrics: PrometheusMetrics
+) -> tuple[Controllers, _Acting]:
+    """The controllers over the real outside, and everything that acts beside them."""
+    clock, log = around.clock, around.log
+    options = options_of(around.settings)
+    store = new_store(options)
+    aws = AwsCloud(
+        await _aws_settings(around, cluster),
+        clients=around.clients,
+        objects=StoredObjects(store),
+        clock=clock,
+        run_blocking=threads,
+        metrics=metrics,
+    )
+    await aws.start()
+    events = EventWriter(cluster, clock, log)
+    ports = Ports(
+        cluster=cluster,
+        cloud=MeteredCloud(aws, clock, metrics),
+        clock=clock,
+        events=events,
+        metrics=metrics,
+        log=log,
+        queue=aws.queue(),
+        sick_instances=aws.sick_instances,
+        learn_memory=aws.learn_memory,
+    )
+    rng = random.Random()  # noqa: S311 - spreads retries and makes up names; nothing is secret
+    controllers = build(ports, options, solve=schedule, decide=decide, validate=validate, rng=rng, store=store)
+    if not around.settings.disable_cluster_state_observability:
+        metrics.add(ClusterStateCollector(lambda: store.snapshot(clock.now())))
+    return controllers, _Acting(controllers, {"events": events, "aws-upkeep": _Upkeep(aws, clock, log)})
+
+
+def options_of(settings: Settings) -> Options:
+    """The controllers' part of the settings."""
+    schedule_options = ScheduleOptions(
+        preferences=PreferencePolicy(settings.preference_policy),
+        min_values=MinValuesPolicy(settings.min_values_policy),
+    )
+    gates = settings.feature_gates
+    return Options(
+        cluster_name=settings.cluster_name,
+        batch=BatchWindow(settings.batch.idle, settings.batch.longest),
+        schedule=schedule_options,
+        policy=Policy(options=schedule_options, spot_to_spot=gates.spot_to_spot_consolidation),
+        gates=Gates(node_repair=gates.node_repair, static_capacity=gates.static_capacity),
+    )
+
+
+async def _aws_settings(around: Surroundings, cluster: Cluster) -> AwsSettings:
+    """The AWS side's part of the settings, with what the cluster knows of itself."""
+    settings = around.settings
+    ca = base64.b64encode(around.connection.ca).decode() if around.connection.ca else ""
+    return AwsSettings(
+        cluster_name=settings.cluster_name,
+        region=around.region,
+        cluster_endpoint=settings.cluster_endpoint,
+        ca_bundle=settings.cluster_ca_bundle or ca,
+        dns_ip=await _dns_ip(cluster, around.log),
+        interruption_queue=settings.interruption_queue,
+        is_isolated_vpc=settings.isolated_vpc,
+        vm_memory_overhead_percent=settings.vm_memory_overhead_percent,
+        reserved_enis=settings.reserved_enis,
+        is_dry_run_disabled=settings.disable_dry_run,
+        is_zonal_shift_enabled=settings.enable_zonal_shift,
+        is_reserved_capacity_enabled=settings.feature_gates.reserved_capacity,
+        image_refresh=settings.ami_refresh_interval,
+        subnet_refresh=settings.subnet_refresh_interval,
+    )
+
+
+async def _dns_ip(cluster: Cluster, log: Log) -> str:
+    try:
+        service = await cluster.get(SERVICE, "kube-dns", namespace="kube-system")
+    except PortError as error:
+        log.info("cluster DNS address is not known, nodes work it out", error=str(error))
+        return ""
+    return str((service.get("spec") or {}).get("clusterIP") or "")
+
+
+def _elector(around: Surroundings, cluster: Cluster) -> Elector | None:
+    settings = around.settings
+    if settings.disable_leader_election:
+        return None
+    namespace = settings.leader_election_namespace or settings.system_namespace or DEFAULT_NAMESPACE
+    terms = LeaseTerms(name=settings.leader_election_name, namespace=namespace)
+    return Elector(cluster, around.identity, around.clock, around.log, terms)
+
+
+@asynccontextmanager
+async def _leading(elector: Elector | None) -> AsyncIterator[asyncio.Event]:
+    """An event that is set while this process leads; the lease is given back after the block."""
+    elected = asyncio.Event()
+    if elector is None:
+        elected.set()
+        yield elected
+        return
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(_stand(elector), name="leader-election")
+        try:
+            yield elector.elected
+        finally:
+            task.cancel()
+
+
+async def _stand(elector: Elector) -> None:
+    await elector.run()
+    raise LeadershipLostError("leader election lost")
+
+
+def _services(
+    settings: Settings,
+    controllers: Controllers,
+    acting: _Acting,
+    metrics: PrometheusMetrics,
+    elected: asyncio.Event,
+) -> Mapping[str, Service]:
+    serving = metrics_server(settings.metrics_port, metrics)
+    paths: dict[str, Answer] = {**serving.paths, "/decisions": partial(_tell_decisions, controllers.decisions)}
+    probes = probe_server(
+        settings.health_probe_port, live={}, ready={"synced": partial(_unsynced, controllers, elected, settings)}
+    )
+    services: dict[str, Service] = {"probes": probes, "metrics": HttpServer(paths, settings.metrics_port)}
+    if settings.disable_controller_warmup:
+        return {**services, "leader": _WhenElected(elected, {**controllers.watching, "acting": acting})}
+    return {**services, **controllers.watching, "leader": _WhenElected(elected, {"acting": acting})}
+
+
+async def _tell_decisions(decisions: Decisions, _: web.Request) -> web.Response:
+    return web.json_response(decisions.to_json())
+
+
+def _unsynced(controllers: Controllers, elected: asyncio.Event, settings: Settings) -> str | None:
+    """A follower that has not begun to watch is ready: it waits for its turn."""
+    is_waiting = settings.disable_controller_warmup and not elected.is_set()
+    return None if is_waiting or controllers.synced.is_set() else "not everything has been listed"
+
+
+@dataclass(frozen=True, slots=True)
+class _WhenElected:
+    """Runs services once this process leads."""
+
+    elected: asyncio.Event
+    services: Mapping[str, Service]
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self.elected.wait()
+        await supervise(self.services, asyncio.Event())
+
+
+@dataclass(frozen=True, slots=True)
+class _Acting:
+    """Everything that writes, once everything was listed."""
+
+    controllers: Controllers
+    more: Mapping[str, Service]
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self.controllers.synced.wait()
+        await supervise({**self.controllers.acting(), **self.more}, asyncio.Event())
+
+
+@dataclass(frozen=True, slots=True)
+class _Upkeep:
+    """Deletes what the AWS side made and nobody uses any more."""
+
+    aws: AwsCloud
+    clock: Clock
+    log: Log
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await self.clock.sleep(MAINTAIN_EVERY)
+            try:
+                await self.aws.maintain()
+            except PortError as error:
+                self.log.warning("AWS upkeep failed", error=f"{type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObjects:
+    """Karpenter's objects, as the store has them."""
+
+    store: Store
+
+    async def node_class(self, name: str) -> EC2NodeClass | None:
+        """The EC2NodeClass, or None where there is none."""
+        return self.store.get(EC2NodeClass, name)
+
+    async def node_pools(self) -> Sequence[NodePool]:
+        """All NodePools."""
+        return self.store.all(NodePool)
+
+    async def node_claims(self) -> Sequence[NodeClaim]:
+        """All NodeClaims."""
+        return self.store.all(NodeClaim)

@@ -1,0 +1,68 @@
+"""How long pods waited for what (spec 3.11): numbers only, nothing is decided on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from nodesmith.model.pod import Pod
+from nodesmith.ports.clock import Clock
+from nodesmith.ports.metrics import Metrics
+
+RUNNING: Final = "Running"
+
+
+@dataclass(slots=True)
+class _Times:
+    """When a pod was first seen to wait for a machine, and whether a plan has had it."""
+
+    seen_at: datetime
+    is_decided: bool = False
+
+
+class PodTimes:
+    """Remembers, by uid, pods that wait; a pod is forgotten when it runs or goes."""
+
+    def __init__(self, clock: Clock, metrics: Metrics) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._waiting: dict[str, _Times] = {}
+
+    def changed(self, before: Pod | None, after: Pod | None) -> None:
+        """What the change of a pod ends is measured."""
+        if after is None or before is None:
+            if after is None and before is not None:
+                self._waiting.pop(before.meta.uid, None)
+            elif after is not None:
+                self._see(after)
+            return
+        self._see(after)
+        now = self._clock.now()
+        times = self._waiting.get(after.meta.uid)
+        if after.node_name and not before.node_name:
+            self._observe("pods_bound_duration_seconds", after.meta.created_at, now)
+            if times is not None:
+                self._observe("pods_provisioning_bound_duration_seconds", times.seen_at, now)
+        if after.phase == RUNNING and before.phase != RUNNING:
+            self._observe("pods_startup_duration_seconds", after.meta.created_at, now)
+            if times is not None:
+                self._observe("pods_provisioning_startup_duration_seconds", times.seen_at, now)
+                del self._waiting[after.meta.uid]
+
+    def decided(self, pods: Iterable[Pod]) -> None:
+        """A plan has had these pods, whatever it said of them."""
+        now = self._clock.now()
+        for pod in pods:
+            times = self._waiting.get(pod.meta.uid)
+            if times is not None and not times.is_decided:
+                times.is_decided = True
+                self._observe("pods_scheduling_decision_duration_seconds", times.seen_at, now)
+
+    def _see(self, pod: Pod) -> None:
+        if pod.is_provisionable and pod.meta.uid not in self._waiting:
+            self._waiting[pod.meta.uid] = _Times(self._clock.now())
+
+    def _observe(self, name: str, since: datetime, now: datetime) -> None:
+        self._metrics.observe(name, max((now - since).total_seconds(), 0.0))

@@ -1,0 +1,177 @@
+"""One soaked world: hours of troubles drawn from a seed, then an hour of peace, after which nothing may move."""
+
+from __future__ import annotations
+
+import random
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from nodesmith.controllers.build import Controllers
+from nodesmith.controllers.shell import Gates, Options
+from nodesmith.decide.disrupt.policy import Policy
+from nodesmith.model.taints import DISRUPTED
+from nodesmith.sim.clock import VirtualClock, run
+from nodesmith.sim.world.kubelet import Pace
+from tests.functional.controllers.cutting import CutCloud, Scissors
+from tests.functional.controllers.smallworld import SmallWorld
+from tests.functional.soak.laws import Broken, LawfulCluster, Laws
+from tests.functional.soak.troubles import Troubles
+
+LOOK_EVERY = timedelta(seconds=20)
+PEACE = timedelta(hours=1)
+WATCHED = timedelta(minutes=20)
+POLICY = Policy(effort=100, foresight=0)
+"""What is soaked is how decisions are carried out: they need not look far ahead."""
+
+PACE = Pace(look_every=timedelta(seconds=3))
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run came to."""
+
+    seed: int
+    crashes: int
+    machines: int
+    commands: dict[str, int]
+
+
+def soak(seed: int, *, hours: float = 24) -> Report:
+    """Run the seed's world.
+
+    Raises:
+        Broken: when a law was.
+    """
+    soaked: list[Soaked] = []
+
+    async def main(clock: VirtualClock) -> Report:
+        soaked.append(Soaked(clock, seed))
+        return await soaked[0].live(timedelta(hours=hours))
+
+    try:
+        return run(main)
+    except BaseException as error:
+        if soaked:
+            error.add_note("\n".join(soaked[0].troubles.told[-25:]))
+        raise
+
+
+class Soaked:
+    """A world and its troubles."""
+
+    def __init__(self, clock: VirtualClock, seed: int) -> None:
+        self._clock = clock
+        self._seed = seed
+        self._rng = random.Random(f"{seed}:life")
+        self.world = SmallWorld(clock, seed=seed, pace=PACE)
+        self.laws = Laws(self.world)
+        self.troubles = Troubles(self.world, self.laws, random.Random(f"{seed}:troubles"))
+        self._starts = 0
+
+    async def live(self, duration: timedelta) -> Report:
+        """Troubles for so long, then peace."""
+        self.troubles.set_up()
+        async with self.world.running():
+            ends = self._clock.now() + duration
+            next_trouble = self._clock.now() + timedelta(minutes=5)
+            while self._clock.now() < ends:
+                await self._generation(ends, next_trouble)
+                next_trouble = self._clock.now()
+            self.troubles.end_lasting(all_of_them=True)
+            await self._peace()
+        return Report(self._seed, self.troubles.crashes, len(self.world.cloud.rented), dict(self.laws.commands))
+
+    async def _generation(self, ends: datetime, next_trouble: datetime) -> None:
+        """One life of the process: until it crashes, or the time of troubles is over."""
+        scissors = Scissors()
+        async with self._controlled(scissors):
+            while self._clock.now() < ends:
+                await self._clock.sleep(LOOK_EVERY)
+                self._look()
+                if scissors.cut.is_set():
+                    break
+                if self._clock.now() >= next_trouble:
+                    before = self.troubles.crashes
+                    self.troubles.next()
+                    next_trouble = self._clock.now() + timedelta(minutes=self._rng.uniform(0.5, 20))
+                    if self.troubles.crashes > before:
+                        # Killed in the middle of something: at one of the next effects, or where it stands.
+                        if self._rng.random() < 0.3:
+                            break
+                        scissors.at = scissors.count + self._rng.randint(1, 40)
+                        scissors.is_after = self._rng.random() < 0.5
+        self.laws.is_calm = False
+        await self._clock.sleep(timedelta(seconds=self._rng.choice([1, 5, 30, 240])))
+
+    def _look(self) -> None:
+        self.troubles.end_lasting()
+        self.laws.is_calm = not self.troubles.lasting
+        self.laws.look()
+
+    def _controlled(self, scissors: Scissors) -> AbstractAsyncContextManager[Controllers]:
+        self._starts += 1
+        cluster = LawfulCluster(self.world.cluster, scissors, self.laws)
+        cloud = CutCloud(self.world.cloud, scissors)
+        options = Options(
+            cluster_name="soaked", gates=Gates(node_repair=True, static_capacity=True), policy=POLICY, workers=3
+        )
+        return self.world.controlled(options, cluster=cluster, cloud=cloud, seed=self._seed * 1000 + self._starts)
+
+    async def _peace(self) -> None:
+        """An hour without trouble; then all is well, and nothing moves."""
+        async with self._controlled(Scissors()):
+            ends = self._clock.now() + PEACE
+            while self._clock.now() < ends:
+                await self._clock.sleep(LOOK_EVERY)
+                self._look()
+            before = set(self.world.cloud.rented)
+            commands = self.laws.commands.total()
+            for _ in range(int(WATCHED / LOOK_EVERY)):
+                await self._clock.sleep(LOOK_EVERY)
+                self._look()
+            await self._all_well()
+            if self._has_expired_since(ends - WATCHED):
+                return
+            if self.laws.commands.total() > commands:
+                self.laws.fail("nodes still move an hour after the last trouble")
+            if set(self.world.cloud.rented) - before:
+                self.laws.fail("machines are still bought an hour after the last trouble")
+
+    def _has_expired_since(self, moment: datetime) -> bool:
+        """Whether a node's time ran out, which is cause enough for others to move."""
+        claims = [rented.claim for rented in self.world.cloud.rented.values()]
+        return any(
+            moment <= claim.meta.created_at + claim.expire_after <= self._clock.now()
+            for claim in claims
+            if claim.expire_after is not None
+        )
+
+    async def _all_well(self) -> None:
+        for _ in range(30):
+            if not self._wrong():
+                return
+            await self._clock.sleep(LOOK_EVERY)
+        self.laws.fail(self._wrong())
+
+    def _wrong(self) -> str:
+        world = self.world
+        leaving = {claim.provider_id for claim in world.claims() if claim.meta.is_deleting}
+        waiting = [pod.key for pod in world.pods() if pod.phase != "Running" and "agent" not in pod.meta.name]
+        if waiting and not self._is_full():
+            return f"pods still wait: {waiting}"
+        tainted = [node.name for node in world.nodes() if DISRUPTED in node.taints and node.provider_id not in leaving]
+        if tainted:
+            return f"nodes stay tainted: {tainted}"
+        claims = {claim.provider_id for claim in world.claims()}
+        machines = {each.machine.provider_id for each in world.machines()}
+        if claims != machines:
+            return f"claims and machines differ: {sorted(claims ^ machines)}"
+        return ""
+
+    def _is_full(self) -> bool:
+        """Whether every pool has a limit, so that pods may have to wait."""
+        return all(pool.limits for pool in self.laws.pools().values())
+
+
+__all__ = ["Broken", "Report", "soak"]

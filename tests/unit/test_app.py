@@ -1,0 +1,31 @@
+from datetime import timedelta
+
+from nodesmith.app import options_of
+from nodesmith.decide.schedule.problem import MinValuesPolicy, PreferencePolicy
+from nodesmith.settings import load
+
+
+def test_settings_reach_the_parts_that_they_are_for() -> None:
+    flags = [
+        "--cluster-name=blue",
+        "--batch-idle-duration=2s",
+        "--batch-max-duration=20s",
+        "--preference-policy=Ignore",
+        "--min-values-policy=BestEffort",
+        "--feature-gates=NodeRepair=true,SpotToSpotConsolidation=true",
+    ]
+    options = options_of(load(flags, {}))
+    assert options.cluster_name == "blue"
+    assert (options.batch.idle, options.batch.longest) == (timedelta(seconds=2), timedelta(seconds=20))
+    assert options.schedule.preferences is PreferencePolicy.IGNORE
+    assert options.policy.options.min_values is MinValuesPolicy.BEST_EFFORT
+    assert options.policy.spot_to_spot
+    assert options.gates.node_repair
+    assert not options.gates.static_capacity
+
+
+def test_without_settings_everything_is_as_upstream_has_it() -> None:
+    options = options_of(load(["--cluster-name=blue"], {}))
+    assert options.schedule.preferences is PreferencePolicy.RESPECT
+    assert not options.policy.spot_to_spot
+    assert not options.gates.node_repair
