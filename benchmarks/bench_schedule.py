@@ -1,10 +1,10 @@
 """How fast plans are made, what they cost, how near that is to the lower bound, and how much memory it takes.
 
-    python benchmarks/bench_schedule.py [--only PART] [--record]
+    python benchmarks/bench_schedule.py [--only PART] [--record] [--peer]
 
 Times are whole decisions: from parsed objects to a validated plan, the best of a few runs, each input in a process of
 its own. The last columns are ratios: to the baseline in `baseline.json` (times corrected by how fast this machine is),
-and to another scheduler's on two cores, where that is known.
+and to another scheduler's: what it once took on two cores, or with `--peer` what it takes now.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 HERE: Final = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from benchmarks.inputs import Case, cases  # noqa: E402 - the path is set above, so that the script runs from anywhere
+from benchmarks.inputs import Case, Peer, cases  # noqa: E402 - the path is set above: the script runs from anywhere
+from benchmarks.peer.build import build, run  # noqa: E402
 from nodesmith.decide.schedule.bound import lower_bound  # noqa: E402
 from nodesmith.decide.schedule.solve import schedule  # noqa: E402
 from nodesmith.decide.schedule.validate import validate  # noqa: E402
@@ -121,12 +122,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--only", default="", help="only inputs whose name has this in it")
     parser.add_argument("--record", action="store_true", help="make these results the baseline")
+    parser.add_argument("--peer", action="store_true", help="run Karpenter's own scheduler on the same inputs")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     chosen = [case for case in cases() if arguments.only in case.name]
     if arguments.case:
         print(json.dumps(asdict(measure(next(case for case in chosen if case.name == arguments.case)))))
         return 0
+    peer = build() if arguments.peer else None
+    if arguments.peer and peer is None:
+        print("the peer cannot be built here (Go, or its modules, are missing): recorded times are used")
     baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
     paced, found, broken = min(pace() for _ in range(3)), {}, False
     print(HEADER)
@@ -134,6 +139,9 @@ def main() -> int:
         command = [sys.executable, __file__, "--case", case.name]
         answer = subprocess.run(command, check=True, capture_output=True, text=True)
         result = Result(**json.loads(answer.stdout))
+        if peer is not None and case.files is not None:
+            theirs = run(peer, *case.files)
+            case = replace(case, peer=None if theirs is None else Peer(theirs.seconds, theirs.dollars))  # noqa: PLW2901 - the same case, its peer measured now
         found[case.name] = asdict(result)
         broken = broken or result.violations > 0
         print(row(case, result, paced, baseline), flush=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from importlib import resources
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -29,6 +30,8 @@ from nodesmith.model.requirements import Requirement, Requirements
 from nodesmith.state.snapshot import Snapshot, StateNode
 
 DATA: Final = Path(__file__).parent / "data"
+SYNTHETIC_TYPES: Final = DATA / "synthetic.json.gz"
+AWS_TYPES: Final = Path(str(resources.files("nodesmith.adapters.aws").joinpath("data/catalog.json.gz")))
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 MIB: Final = 2**20
 
@@ -46,11 +49,15 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One input, what another scheduler makes of it, and what we want to stay within."""
+    """One input, what another scheduler makes of it, and what we want to stay within.
+
+    `files` are its manifests and catalogue, where it is stored.
+    """
 
     name: str
     problem: Callable[[], Problem]
     peer: Peer | None = None
+    files: tuple[Path, Path] | None = None
     most_seconds: float | None = None
     most_dollars: float | None = None
     most_gap: float | None = None
@@ -74,7 +81,8 @@ def cases() -> Iterator[Case]:
 
 
 def _stored(name: str, catalog: str, peer: Peer, **wanted: float) -> Case:
-    return Case(f"{name}-{catalog}", lambda: stored(name, catalog), peer, **wanted)
+    files = DATA / f"{name}.yaml.gz", AWS_TYPES if catalog == "aws" else SYNTHETIC_TYPES
+    return Case(f"{name}-{catalog}", lambda: stored(name, catalog), peer, files, **wanted)
 
 
 def _mixed(name: str, most_cores: int, *, arm: bool) -> Case:
@@ -93,7 +101,7 @@ def stored(name: str, catalog: str) -> Problem:
 @cache
 def synthetic_types() -> tuple[InstanceType, ...]:
     """400 types whose price follows their size."""
-    return load_catalog(DATA / "synthetic.json.gz")
+    return load_catalog(SYNTHETIC_TYPES)
 
 
 # --- mixes of plain pods ---
@@ -105,7 +113,7 @@ def _uniform(random: Random) -> Shape:
 
 def _log_normal(random: Random) -> Shape:
     cpu, memory = random.lognormvariate(math.log(250), 1.0), random.lognormvariate(math.log(512), 1.0)
-    return min(8000, max(10, round(cpu, -1))), min(32768, 16 * max(1, round(memory / 16)))
+    return min(8000, 10 * max(1, round(cpu / 10))), min(32768, 16 * max(1, round(memory / 16)))
 
 
 def _bimodal(random: Random) -> Shape:

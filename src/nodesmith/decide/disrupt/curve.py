@@ -31,8 +31,7 @@ def frontier(
     ration = Ration(allowances(snapshot, scene.pools.values(), DisruptionReason.UNDERUTILIZED, now))
     relaxed = pressure(eligible, scene, ration)
     search = Search(Evaluator(scene), ration, relaxed, scene.policy.effort)
-    by_gain = sorted(eligible, key=lambda each: (-relaxed.overprice[each.name] / each.reschedule_cost, each.name))
-    search.consider(_prefixes(ration.take(by_gain)))
+    search.consider(_prefixes(ration.take(relaxed.order(eligible, by_disruption=True))))
     search.run(eligible)
     return tuple(each.command() for each in _undominated(search.found))
 

@@ -18,7 +18,7 @@ from nodesmith.decide.disrupt.drift import replace_drifted, replace_drifted_stat
 from nodesmith.decide.disrupt.emptiness import delete_empty, empty_nodes
 from nodesmith.decide.disrupt.evaluate import Evaluator, Proposal
 from nodesmith.decide.disrupt.foreseen import AHEAD, foresee
-from nodesmith.decide.disrupt.policy import Policy, Way
+from nodesmith.decide.disrupt.policy import Policy, Way, bar_of
 from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.replay import apply, price_of
@@ -129,7 +129,10 @@ class _Pass:
         found = self._rations.get(reason)
         if found is None:
             room = allowances(self.scene.snapshot, self.scene.pools.values(), reason, self.scene.now)
-            found = self._rations[reason] = Ration(room)
+            bars = {name: bar_of(pool).max_moves for name, pool in self.scene.pools.items()}
+            limits = {name: most for name, most in bars.items() if most is not None}
+            is_graceful = reason is DisruptionReason.UNDERUTILIZED
+            found = self._rations[reason] = Ration(room, limits if is_graceful else {})
         return found
 
     def simulator(self) -> Simulator:

@@ -53,6 +53,11 @@ class Evaluator:
         self._bench = Bench.of(self.scene)
         self._known: dict[frozenset[str], Proposal | Refused] = {}
 
+    @property
+    def weighs_disruption(self) -> bool:
+        """Whether some pool asks that savings are worth the disruption."""
+        return self._bench.weighs_disruption
+
     def judge(self, candidates: Sequence[Candidate]) -> Proposal | Refused:
         """What comes of these nodes leaving together; their prices are known."""
         key = frozenset(each.name for each in candidates)

@@ -7,8 +7,8 @@ dearest first. The search that follows asks the scheduler, which knows every rul
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import highspy
@@ -25,6 +25,7 @@ from nodesmith.model.nodepool import NodePool
 from nodesmith.model.requirements import Requirements
 from nodesmith.model.resources import Resources, total
 from nodesmith.model.taints import untolerated
+from nodesmith.plan.schedule import PlannedClaim
 from nodesmith.state.snapshot import StateNode
 
 Vector = NDArray[np.float64]
@@ -32,14 +33,26 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Pressure:
-    """How much more each candidate costs than its room is worth, in dollars an hour; and which ones to remove."""
+    """How much more each candidate costs than its room is worth, in dollars an hour; and which ones to remove.
+
+    `removed` within the budgets, `eventually` when they have let everything go; `is_bound` says that this takes more
+    than one step. `excess` is the same as overprice of machines that can be bought, by pool and type.
+    """
 
     overprice: Mapping[str, float]
     removed: frozenset[str]
+    is_bound: bool = False
+    eventually: frozenset[str] = frozenset()
+    excess: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
-    def order(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """The candidates, those that should leave first first."""
-        return sorted(candidates, key=lambda each: (-self.overprice[each.name], each.name))
+    def waste(self, claims: Iterable[PlannedClaim]) -> float:
+        """How much more these machines cost than their room is worth in the end, in dollars an hour."""
+        return sum(self.excess.get((claim.pool_name, claim.cheapest.instance_type), 0.0) for claim in claims)
+
+    def order(self, candidates: Sequence[Candidate], *, by_disruption: bool = False) -> list[Candidate]:
+        """The candidates, those that should leave first first: the most overpriced, or so by unit of disruption."""
+        costs = {each.name: each.reschedule_cost if by_disruption else 1.0 for each in candidates}
+        return sorted(candidates, key=lambda each: (-self.overprice[each.name] / costs[each.name], each.name))
 
 
 def pressure(candidates: Sequence[Candidate], scene: Scene, ration: Ration) -> Pressure:
@@ -51,13 +64,26 @@ def pressure(candidates: Sequence[Candidate], scene: Scene, ration: Ration) -> P
     loads = np.array([_row(total(pod.requests for pod in each.pods), names) for each in candidates]) / scale
     room = np.array([_row(_own_room(each), names) for each in candidates]) / scale
     prices = np.array([each.price.dollars if each.price else 0.0 for each in candidates])
-    machines, costs = _machines(candidates, scene, names)
+    which, machines, costs = _machines(candidates, scene, names)
+    machines = machines / scale
     spare = _spare(candidates, scene, names) / scale
     demand, caps = loads.sum(axis=0) - spare, _caps(candidates, ration)
-    kept, worth = _solve(_Program(prices, room, costs, machines / scale, demand, caps))
+    kept, worth = _solve(_Program(prices, room, costs, machines, demand, ()))
+    eventually = _going(candidates, kept)
+    if caps:
+        kept, _ = _solve(_Program(prices, room, costs, machines, demand, caps))
     overprice = prices - room @ worth
-    removed = frozenset(each.name for each, share in zip(candidates, kept, strict=True) if share < 0.5)  # noqa: PLR2004
-    return Pressure({each.name: float(over) for each, over in zip(candidates, overprice, strict=True)}, removed)
+    return Pressure(
+        {each.name: float(over) for each, over in zip(candidates, overprice, strict=True)},
+        _going(candidates, kept),
+        bool(caps),
+        eventually,
+        {key: max(0.0, float(over)) for key, over in zip(which, costs - machines @ worth, strict=True)},
+    )
+
+
+def _going(candidates: Sequence[Candidate], kept: Vector) -> frozenset[str]:
+    return frozenset(each.name for each, share in zip(candidates, kept, strict=True) if share < 0.5)  # noqa: PLR2004
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,31 +167,38 @@ def _may_take_pods(node: StateNode, scene: Scene) -> bool:
     return pool is None or not is_settling(node, pool, scene.now)
 
 
-def _machines(candidates: Sequence[Candidate], scene: Scene, names: Sequence[str]) -> tuple[Vector, Vector]:
-    """The room and the price of every machine that could be bought; none where only spot would replace spot."""
+def _machines(
+    candidates: Sequence[Candidate], scene: Scene, names: Sequence[str]
+) -> tuple[list[tuple[str, str]], Vector, Vector]:
+    """Every machine that could be bought, by pool and type: its room and its price.
+
+    None where only spot would replace spot and that is not wanted.
+    """
     can_buy = scene.policy.spot_to_spot or any(each.capacity_type != SPOT for each in candidates)
+    which: list[tuple[str, str]] = []
     rows: list[Vector] = []
     costs: list[float] = []
     for pool in usable_pools(scene.pools.values()) if can_buy else ():
-        for room, price in _on_offer(pool, scene):
+        for kind, room, price in _on_offer(pool, scene):
+            which.append((pool.name, kind))
             rows.append(_row(room, names))
             costs.append(price)
-    return np.array(rows).reshape(len(rows), len(names)), np.array(costs)
+    return which, np.array(rows).reshape(len(rows), len(names)), np.array(costs)
 
 
-def _on_offer(pool: NodePool, scene: Scene) -> list[tuple[dict[str, int], float]]:
+def _on_offer(pool: NodePool, scene: Scene) -> list[tuple[str, dict[str, int], float]]:
     own = pool.requirements & Requirements.from_labels(pool.labels)
     daemons = total(
         dict(each.template.requests)
         for each in scene.snapshot.daemonsets
         if untolerated(pool.taints, each.template.tolerations) is None
     )
-    offers: list[tuple[dict[str, int], float]] = []
+    offers: list[tuple[str, dict[str, int], float]] = []
     for kind, quote in scene.shared.prices.quotes(scene.catalog.get(pool.name, ()), own):
         price = quote.cheapest.price
         if price is not None and kind.requirements.intersection_conflict(own) is None:
             room = {name: max(0, amount - daemons.get(name, 0)) for name, amount in kind.allocatable.items()}
-            offers.append((room, price.dollars))
+            offers.append((kind.name, room, price.dollars))
     return offers
 
 

@@ -16,6 +16,15 @@ from nodesmith.decide.disrupt.evaluate import Evaluator, Proposal, effort_of
 from nodesmith.decide.disrupt.pressure import Pressure
 from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.rationing import Ration
+from nodesmith.model.labels import SPOT
+from nodesmith.model.money import PICOS_PER_DOLLAR
+
+Rank = tuple[int, int, int, tuple[str, ...]]
+"""What is smaller is better."""
+
+WASTE_WEIGHT: Final = 10.0
+"""What a bought machine wastes stays, while savings come in one order or another: measured on clusters of 20 to 100
+nodes under budgets of 5 nodes and 10 %, where it ends 1 to 2 % cheaper than a weight of 1 and with fewer nodes."""
 
 LEAST_QUESTIONS: Final = 2
 """What a search may ask whatever it costs, until it has found something."""
@@ -33,14 +42,19 @@ class Search:
     best: Proposal | None = None
     found: list[Proposal] = field(default_factory=list)
     asked: int = 0
+    most_dear: int | None = None
 
     def run(self, candidates: Sequence[Candidate]) -> Proposal | None:
         """The best proposal found, or None where everything is refused.
 
         Those that were looked at alone in earlier passes have their turn after the others.
         """
-        order = self.pressure.order(candidates)
+        order = self.pressure.order(candidates, by_disruption=self.evaluator.weighs_disruption)
+        self.most_dear = self._licence(order)
+        whole = self.limit
+        self.limit -= (whole - self.evaluator.scene.shared.effort) // 3
         self.consider(self._ideas(order))
+        self.limit = whole
         self.consider((each,) for each in sorted(order, key=lambda each: each.name in self.looked_at))
         self._improve(order)
         return self.best
@@ -54,9 +68,9 @@ class Search:
 
     def _ideas(self, order: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
         """Sets worth asking about: all, those the relaxation removes, and prefixes of the order."""
-        full = self.ration.take(order)
+        full = self._take(order)
         yield full
-        yield self.ration.take(each for each in order if each.name in self.pressure.removed)
+        yield self._take([each for each in order if each.name in self.pressure.removed])
         low, high = 1, len(full)
         while high - low > 1:
             middle = (low + high) // 2
@@ -66,6 +80,32 @@ class Search:
                 low = middle
             else:
                 high = middle
+
+    def _licence(self, order: Sequence[Candidate]) -> int | None:
+        """How many nodes that are not spot may leave at once, so that enough are left for spot to be replaced with.
+
+        Spot is replaced by spot only in the company of a node that is not spot. Where budgets make it many steps, each
+        of them needs one. None: as many as there are.
+        """
+        if not self.pressure.is_bound or self.evaluator.scene.policy.spot_to_spot:
+            return None
+        going = [each for each in order if each.name in self.pressure.eventually]
+        dear = sum(each.capacity_type != SPOT for each in going)
+        at_once = len(self.ration.take(going))
+        if dear == len(going) or not at_once:
+            return None
+        return max(1, dear - (-(-len(going) // at_once) - 1))
+
+    def _take(self, order: Sequence[Candidate]) -> list[Candidate]:
+        """As many as budgets and the licence allow, the first ones first."""
+        if self.most_dear is None:
+            return self.ration.take(order)
+        dear = [each for each in order if each.capacity_type != SPOT][: self.most_dear]
+        chosen = {each.name for each in dear}
+        return self.ration.take(each for each in order if each.name in chosen or each.capacity_type == SPOT)
+
+    def _is_licensed(self, idea: Sequence[Candidate]) -> bool:
+        return self.most_dear is None or sum(each.capacity_type != SPOT for each in idea) <= self.most_dear
 
     def _improve(self, order: Sequence[Candidate]) -> None:
         """Let nodes join, stay after all, or change places, for as long as that saves more."""
@@ -85,7 +125,7 @@ class Search:
 
     def _try(self, idea: Sequence[Candidate]) -> bool:
         """Whether the idea is the best one so far; it is not asked about when there is no effort left."""
-        if not idea or not self.ration.allows(idea):
+        if not idea or not self.ration.allows(idea) or not self._is_licensed(idea):
             return False
         if self.evaluator.recall(idea) is None and not self._can_afford(idea):
             return False
@@ -94,10 +134,15 @@ class Search:
         if isinstance(found, Refused):
             return False
         self.found.append(found)
-        if self.best is not None and rank(self.best) <= rank(found):
+        if self.best is not None and self._rank(self.best) <= self._rank(found):
             return False
         self.best = found
         return True
+
+    def _rank(self, proposal: Proposal) -> Rank:
+        """What saves most; where budgets make it many steps, less what the machines bought waste from then on."""
+        waste = WASTE_WEIGHT * self.pressure.waste(proposal.claims) if self.pressure.is_bound else 0.0
+        return rank(proposal, waste)
 
     def alternatives(self) -> list[Proposal]:
         """Good proposals that differ in kind: what saves most, buying anything, nothing or one machine; the least."""
@@ -130,9 +175,10 @@ def _neighbours(inside: Sequence[Candidate], outside: Sequence[Candidate]) -> It
             yield [*(other for other in inside if other is not each), new]
 
 
-def rank(proposal: Proposal) -> tuple[int, int, int, tuple[str, ...]]:
+def rank(proposal: Proposal, waste: float = 0.0) -> Rank:
     """What saves most first; then what moves least, takes fewest nodes, and is first by name."""
-    return -proposal.savings.picos, proposal.moves, len(proposal.candidates), _names(proposal)
+    saved = proposal.savings.picos - round(waste * PICOS_PER_DOLLAR)
+    return -saved, proposal.moves, len(proposal.candidates), _names(proposal)
 
 
 def _names(proposal: Proposal) -> tuple[str, ...]:

@@ -70,6 +70,11 @@ class Bench:
             {name: _totals(name, scene) for name in balanced},
         )
 
+    @property
+    def weighs_disruption(self) -> bool:
+        """Whether some pool asks that savings are worth the disruption."""
+        return bool(self.totals) or any(bar.per_move.picos for bar in self.bars.values())
+
     def judge(self, candidates: Sequence[Candidate], savings: UsdPerHour) -> str | Refused:
         """What Balanced has to say in favour (empty where no pool is Balanced), or why it is not worth it."""
         shares = _by_pool(candidates)

@@ -45,15 +45,20 @@ class Choice:
 
     def _involved(self) -> frozenset[PodClass]:
         """The classes in some rule about another label than the host name: only to them it matters what is chosen."""
-        found: set[PodClass] = set()
+        owners: set[PodClass] = set()
+        others: dict[int, list[PodClass]] = {}
         for known in list(self._classes):
             for spread in known.spreads:
                 if spread.topology_key != HOSTNAME:
-                    found |= {known, *self._classes.counted(known.namespace, spread.selector)}
+                    owners.add(known)
+                    counted = self._classes.counted(known.namespace, spread.selector)
+                    others[id(counted)] = counted
             for term in (*known.spec.required_affinity, *known.spec.required_anti_affinity):
                 if term.topology_key != HOSTNAME:
-                    found |= {known, *self._classes.selected(term)}
-        return frozenset(found)
+                    owners.add(known)
+                    selected = self._classes.selected(term)
+                    others[id(selected)] = selected
+        return frozenset(owners.union(*others.values()))
 
     def _settle_bystanders(self) -> None:
         """Let claims that no rule looks at go where others are, so that they open up no domain."""

@@ -43,8 +43,7 @@ class _Claim:
         self.shape = shape
         self.pods = case.on_claim.get(index, [])
         self.specs = {id(pod.spec): pod for pod in self.pods}
-        known = (shape.market.number.get(name) for name in dict.fromkeys(claim.instance_types))
-        self.types: Amounts = np.array([number for number in known if number is not None], np.int64)
+        self.types: Amounts = shape.market.numbers(claim.instance_types)
 
     def check(self) -> Iterator[Violation]:
         """Everything that is wrong with it."""

@@ -62,7 +62,7 @@ def _reservations(case: Case, index: int) -> list[str]:
     if shape is None:
         return []
     market = shape.market
-    types = [number for name in claim.instance_types if (number := market.number.get(name)) is not None]
+    types = market.numbers(claim.instance_types)
     codes, values = market.offering_labels(RESERVATION_ID)
     found = {values[int(code)] for code in np.unique(codes[shape.outcomes & np.isin(market.owner, types)])}
     held = sorted(value for value in found if value is not None)

@@ -54,11 +54,21 @@ class Market:
         self.price: Amounts = np.array([_picos(offering) for offering in self.offerings], np.int64)
         self.allocatable = self.amounts(each.allocatable for each in self.types)
         self._zone_ids = any(offering.zone_id for offering in self.offerings)
+        self._numbers: dict[tuple[str, ...], Amounts] = {}
         self._of_type: dict[str, tuple[Amounts, list[Requirement | None]]] = {}
         self._of_offering: dict[str, tuple[Amounts, list[str | None]]] = {}
         self._overlaps: dict[Requirement, Mask] = {}
         self._allowed: dict[Requirement, Mask] = {}
         self._tested: dict[tuple[_Test, Requirement, Requirement | None], Mask] = {}
+
+    def numbers(self, names: tuple[str, ...]) -> Amounts:
+        """The numbers of the types with these names, each once; unknown names are left out."""
+        known = self._numbers.get(names)
+        if known is None:
+            found = dict.fromkeys(map(self.number.get, names))
+            found.pop(None, None)
+            known = self._numbers[names] = np.array(list(found), np.int64)
+        return known
 
     def amounts(self, parts: Iterable[Mapping[str, int]]) -> Amounts:
         """A row of amounts for each part, one column a resource; what is not named is none."""

@@ -27,25 +27,24 @@ def is_reachable(spread: Spread, troubled: Iterable[PodClass]) -> bool:
 
 def _components(spread: Spread, troubled: Iterable[PodClass]) -> list[set[Table]]:
     """The tables of the classes in trouble, each with those that share a pod with it, however remotely."""
-    touching: dict[PodClass, set[Table]] = defaultdict(set)
     members: dict[Table, set[PodClass]] = {}
     for known, rules in spread.rules.items():
         for rule in rules:
             members.setdefault(rule.table, set(rule.table.counted)).add(known)
+    parent = {table: table for table in members}
+
+    def root(table: Table) -> Table:
+        while parent[table] is not table:
+            parent[table] = parent[parent[table]]
+            table = parent[table]
+        return table
+
+    first: dict[PodClass, Table] = {}
     for table, classes in members.items():
         for known in classes:
-            touching[known].add(table)
-    found: list[set[Table]] = []
-    for start in troubled:
-        if any(touching[start] & component for component in found):
-            continue
-        component, edge = set(touching[start]), list(touching[start])
-        while edge:
-            near = {table for known in members[edge.pop()] for table in touching[known]}
-            edge.extend(near - component)
-            component |= near
-        found.append(component)
-    return found
+            parent[root(table)] = root(first.setdefault(known, table))
+    wanted = dict.fromkeys(root(spread.rules[known][0].table) for known in troubled)
+    return [{table for table in members if root(table) is each} for each in wanted]
 
 
 @dataclass(slots=True, eq=False)

@@ -118,9 +118,8 @@ class PlaceBuilder:
     def _options(self, shape: Shape, names: tuple[str, ...]) -> tuple[Option, ...]:
         """The ways in which a claim of these types can turn out, cheapest first."""
         market = shape.market
-        numbers = [number for name in names if (number := market.number.get(name)) is not None]
         listed = np.zeros(len(market.types), np.bool_)
-        listed[numbers] = True
+        listed[market.numbers(names)] = True
         pinned = self._pinned(shape)
         if pinned is not None and (listed & shape.launchable).any():
             return (Option(pinned, partial(_types_admit, shape, listed)),)
