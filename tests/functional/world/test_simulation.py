@@ -20,7 +20,13 @@ MINUTES = [timedelta(minutes=number) for number in range(61)]
 
 
 def node_class() -> dict[str, Any]:
-    spec = {"role": "KarpenterNodeRole-simulated", "amiSelectorTerms": [{"alias": "al2023@latest"}]}
+    found_by = [{"tags": {"karpenter.sh/discovery": "simulated"}}]
+    spec = {
+        "role": "KarpenterNodeRole-simulated",
+        "amiSelectorTerms": [{"alias": "al2023@latest"}],
+        "subnetSelectorTerms": found_by,
+        "securityGroupSelectorTerms": found_by,
+    }
     return {"apiVersion": "karpenter.k8s.aws/v1", "kind": "EC2NodeClass", "metadata": {"name": "default"}, "spec": spec}
 
 

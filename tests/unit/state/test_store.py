@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from nodesmith.model.labels import INITIALIZED, INSTANCE_TYPE, NODEPOOL, REGISTERED
 from nodesmith.model.meta import ObjectMeta
 from nodesmith.model.node import Node
@@ -12,6 +14,7 @@ from nodesmith.model.nodepool import NodePool
 from nodesmith.model.pod import Pod, PodSpec
 from nodesmith.model.storage import PersistentVolume
 from nodesmith.state.store import SNAPSHOT_TYPES, Store, nomination_window
+from nodesmith.state.table import Table
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 ID = "aws:///ap-northeast-2a/i-0123456789abcdef0"
@@ -261,3 +264,60 @@ def test_other_kinds_are_kept_and_found() -> None:
     assert store.get(NodePool, "default") is not None
     assert store.get(NodePool, "other") is None
     assert [each.name for each in store.all(NodePool)] == ["default"]
+
+
+class TestTable:
+    def test_only_so_many_deletions_are_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("nodesmith.state.table.TOMBSTONES", 2)
+        table: Table[Pod] = Table()
+        for name in ("a", "b", "c"):
+            table.drop(meta(name, 5))
+        assert [table.has_gone_since(meta(name, 5)) for name in ("a", "b", "c")] == [False, True, True]
+
+    def test_many_changes_at_once_are_sorted_as_few_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        names = [f"p{number:03}" for number in range(40)]
+        few: Table[Pod] = Table()
+        for name in reversed(names):
+            few.put(pod(name))
+        monkeypatch.setattr("nodesmith.state.table.FEW", 3)
+        many: Table[Pod] = Table()
+        for name in reversed(names):
+            many.put(pod(name))
+        assert few.items() == many.items()
+        assert [each.meta.name for each in many.items()] == names
+
+    def test_objects_without_a_version_are_taken_as_they_come(self) -> None:
+        table: Table[Pod] = Table()
+        unversioned = Pod(ObjectMeta("p"), PodSpec())
+        assert table.put(unversioned)
+        assert table.put(Pod(ObjectMeta("p"), PodSpec(), "x"))
+        assert table.drop(ObjectMeta("p")) is not None
+        assert table.put(unversioned)
+
+    def test_what_came_and_went_between_two_looks_leaves_no_trace(self) -> None:
+        table: Table[Pod] = Table()
+        table.put(pod("p"))
+        table.drop(meta("p", 2, "default"))
+        assert table.items() == ()
+
+
+class TestStateNode:
+    def test_an_unregistered_node_shows_the_claims_labels_over_its_own(self) -> None:
+        store = listed()
+        store.apply(NodeClaim, NodeClaim(meta("a", labels={NODEPOOL: "default", "team": "claim"}), provider_id=ID))
+        store.apply(Node, node(labels={NODEPOOL: "default", INSTANCE_TYPE: "t", "team": "node", "own": "yes"}))
+        (machine,) = store.snapshot(NOW).nodes
+        assert (machine.labels["team"], machine.labels["own"]) == ("claim", "yes")
+
+    def test_an_unmanaged_node_leaves_when_it_is_deleted(self) -> None:
+        store = listed()
+        going = Node(ObjectMeta("x", resource_version="1", deleted_at=NOW))
+        store.apply(Node, going)
+        assert store.snapshot(NOW).nodes[0].is_deleting
+
+    def test_a_claim_alone_goes_by_its_name(self) -> None:
+        store = listed()
+        store.apply(NodeClaim, claim(provider_id=""))
+        (machine,) = store.snapshot(NOW).nodes
+        assert machine.labels["kubernetes.io/hostname"] == "a"
+        assert machine.provider_id == ""

@@ -91,7 +91,7 @@ class BoxHosts:
 
 
 def _host(instance: BoxInstance) -> Host:
-    zone = instance.placement
+    zone = instance.availability_zone
     return Host(instance.id, f"aws:///{zone}/{instance.id}", str(instance.private_dns_name))
 
 
@@ -106,7 +106,7 @@ def _role_of(instance: BoxInstance) -> str | None:
 
 def _registration(instance: BoxInstance, config: NodeConfig) -> Registration:
     facts: Any = INSTANCE_TYPES[instance.instance_type]
-    zone = str(instance.placement)
+    zone = str(instance.availability_zone)
     capacity = _capacity(facts, config.kubelet)
     arch = {"x86_64": "amd64"}.get(facts["ProcessorInfo"]["SupportedArchitectures"][0], "arm64")
     return Registration(

@@ -14,7 +14,7 @@ from nodesmith.api.kind import Manifest
 from nodesmith.model.labels import canonical
 from nodesmith.model.node import Node
 from nodesmith.model.pod import NodeSelectorTerm, Pod, PodAffinityTerm, TopologySpreadConstraint
-from nodesmith.model.resources import fits, minus, total
+from nodesmith.model.resources import Resources, fits, minus, shortfall, total
 from nodesmith.model.taints import NO_EXECUTE, NO_SCHEDULE, PREFER_NO_SCHEDULE, Taint, untolerated
 from nodesmith.model.workload import Namespace
 
@@ -28,12 +28,17 @@ class Seat:
     node: Node
     pods: Mapping[str, Pod]
     labels: Mapping[str, str]
+    free: Resources
+    """What is left for more pods."""
+    shy: tuple[Pod, ...]
+    """Those of the pods that shun others."""
 
     @classmethod
     def of(cls, node: Node, pods: Mapping[str, Pod]) -> Seat:
         """The node with its labels under their present names as well."""
         labels = {canonical(key): value for key, value in node.labels.items()} | dict(node.labels)
-        return cls(node, pods, labels)
+        free = minus(node.allocatable, total(pod.requests for pod in pods.values()))
+        return cls(node, pods, labels, free, tuple(pod for pod in pods.values() if pod.spec.required_anti_affinity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,8 @@ class Room:
 
     seats: Mapping[str, Seat]
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
+    counted: dict[TopologySpreadConstraint, Mapping[str, int]] = field(default_factory=dict)
+    """Pods by domain, for the constraints of the one pod that is being placed."""
 
     def pods(self) -> Iterable[tuple[Seat, Pod]]:
         """Every pod that has a node, with it."""
@@ -110,10 +117,9 @@ def _ports(pod: Pod, seat: Seat, _room: Room) -> str | None:
 
 
 def _resources(pod: Pod, seat: Seat, _room: Room) -> str | None:
-    left = free(seat)
-    if fits(pod.requests, left):
+    if fits(pod.requests, seat.free):
         return None
-    short = next(name for name, amount in sorted(pod.requests.items()) if amount and amount > left.get(name, 0))
+    short = min(shortfall(pod.requests, seat.free))
     return "Too many pods" if short == "pods" else f"Insufficient {short}"
 
 
@@ -124,7 +130,9 @@ def _spread(pod: Pod, seat: Seat, room: Room) -> str | None:
         domain = seat.labels.get(constraint.topology_key)
         if domain is None:
             return "node(s) didn't match pod topology spread constraints (missing required label)"
-        counts = _counts(pod, constraint, room)
+        if constraint not in room.counted:
+            room.counted[constraint] = _counts(pod, constraint, room)
+        counts = room.counted[constraint]
         least = min(counts.values(), default=0)
         if constraint.min_domains is not None and len(counts) < constraint.min_domains:
             least = 0
@@ -149,12 +157,17 @@ def _company(pod: Pod, seat: Seat, room: Room) -> str | None:
 def _distance(pod: Pod, seat: Seat, room: Room) -> str | None:
     if any(_has_company(term, pod, seat, room) for term in pod.spec.required_anti_affinity):
         return "node(s) didn't match pod anti-affinity rules"
-    for other_seat, other in room.pods():
-        for term in other.spec.required_anti_affinity:
-            domain = seat.labels.get(term.topology_key)
-            together = domain is not None and other_seat.labels.get(term.topology_key) == domain
-            if together and matches(term, pod, room):
-                return "node(s) didn't satisfy existing pods anti-affinity rules"
+    shy = (
+        (other, term)
+        for other in room.seats.values()
+        for each in other.shy
+        for term in each.spec.required_anti_affinity
+    )
+    for other, term in shy:
+        domain = seat.labels.get(term.topology_key)
+        together = domain is not None and other.labels.get(term.topology_key) == domain
+        if together and matches(term, pod, room):
+            return "node(s) didn't satisfy existing pods anti-affinity rules"
     return None
 
 
@@ -171,11 +184,6 @@ FILTERS: Final[tuple[Filter, ...]] = (
 
 
 # --- what they are made of ---
-
-
-def free(seat: Seat) -> dict[str, int]:
-    """What the node has left."""
-    return minus(seat.node.allocatable, total(pod.requests for pod in seat.pods.values()))
 
 
 def matches(term: PodAffinityTerm, pod: Pod, room: Room) -> bool:

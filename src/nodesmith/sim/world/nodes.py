@@ -39,6 +39,8 @@ class NodeLifecycle:
 
     def _node_changed(self, occurrence: Occurrence) -> None:
         self._mark_node(occurrence.key)
+        if _evicting(occurrence.before) == _evicting(occurrence.after):
+            return
         for stored in self._server.history.table(POD).values():
             if stored.manifest["spec"].get("nodeName") == occurrence.key:
                 self._mark_pod(f"{meta(stored.manifest)['namespace']}/{meta(stored.manifest)['name']}")
@@ -117,3 +119,8 @@ def _patience_s(pod: Manifest, taint: Mapping[str, Any]) -> int | None:
         return 0
     limits = [int(each["tolerationSeconds"]) for each in tolerating if each.get("tolerationSeconds") is not None]
     return min(limits) if len(limits) == len(tolerating) else None
+
+
+def _evicting(node: Manifest | None) -> list[Mapping[str, Any]]:
+    taints = ((node or {}).get("spec") or {}).get("taints") or ()
+    return [taint for taint in taints if taint["effect"] == NO_EXECUTE]

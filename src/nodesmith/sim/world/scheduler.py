@@ -7,19 +7,25 @@ waits, waits.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final
 
 from nodesmith.adapters.memory.history import Occurrence
+from nodesmith.adapters.memory.objects import meta
 from nodesmith.api.kind import Manifest
 from nodesmith.api.kinds import NAMESPACE, NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, STORAGE_CLASS
 from nodesmith.model.node import Node
 from nodesmith.model.pod import Pod
 from nodesmith.model.taints import PREFER_NO_SCHEDULE, untolerated
+from nodesmith.model.workload import Namespace
 from nodesmith.sim.world import fit
 from nodesmith.sim.world.engine import Engine
 from nodesmith.sim.world.fit import Room, Seat
 from nodesmith.sim.world.raw import find, is_active, set_status, split, with_conditions
 from nodesmith.sim.world.volumes import Volumes
+
+LOOK_AGAIN: Final = timedelta(minutes=5)
+"""How long a pod waits at most before it is tried again although nothing about any node is new."""
 
 _SCALE: Final = 1000
 
@@ -34,12 +40,17 @@ class Scheduler:
         self._nodes: dict[str, Node] = {}
         self._pods: dict[str, dict[str, Pod]] = {}
         self._seats: dict[str, Seat] = {}
+        self._order: list[str] = []
+        self._namespaces: dict[str, Namespace] = {}
         self._waiting: dict[str, Pod] = {}
+        self._mark_node = engine.queue(self._wake)
         self._mark = engine.queue(self._schedule)
         engine.on(POD, self._pod_changed)
         engine.on(NODE, self._node_changed)
+        engine.on(NAMESPACE, lambda _: self._namespaces.clear())
         for kind in (PERSISTENT_VOLUME_CLAIM, PERSISTENT_VOLUME, STORAGE_CLASS):
-            engine.on(kind, lambda _: self._retry())
+            engine.on(kind, lambda _: self._wake_all())
+        engine.every(LOOK_AGAIN, self._wake_all)
 
     def _pod_changed(self, occurrence: Occurrence) -> None:
         before = (occurrence.before or {}).get("spec", {}).get("nodeName", "")
@@ -53,7 +64,8 @@ class Scheduler:
             self._seats.pop(now, None)
         if pod is None or pod.node_name or not pod.is_active:
             self._waiting.pop(occurrence.key, None)
-            self._retry(is_room_made=pod is None or not pod.is_active)
+            if before or now:
+                self._mark_node(now or before)
         elif occurrence.before is None or not pod.is_unschedulable or occurrence.key not in self._waiting:
             self._mark(occurrence.key)
 
@@ -63,23 +75,32 @@ class Scheduler:
             self._nodes.pop(occurrence.key, None)
         else:
             self._nodes[occurrence.key] = occurrence.stored.value(NODE)
-        self._retry()
+        if len(self._order) != len(self._nodes):
+            self._order = sorted(self._nodes)
+        if occurrence.before is None or _offer(occurrence.before) != _offer(occurrence.after):
+            self._mark_node(occurrence.key)
 
-    def _retry(self, *, is_room_made: bool = True) -> None:
-        """Pods that wait are tried again; where no room was made, only those that look at other pods."""
+    def _wake(self, name: str) -> None:
+        """Something about the node is new: pods that may run there now are tried again, and those that mind others."""
+        room = self._room()
+        seat = room.seats.get(name)
         for key, pod in self._waiting.items():
-            if is_room_made or pod.spec.topology_spread or pod.spec.required_affinity:
+            is_social = bool(pod.spec.topology_spread or pod.spec.required_affinity or pod.spec.required_anti_affinity)
+            if is_social or (seat is not None and fit.why_not(pod, seat, room) is None):
                 self._mark(key)
 
+    def _wake_all(self) -> None:
+        for key in self._waiting:
+            self._mark(key)
+
     def _room(self) -> Room:
-        for name, node in self._nodes.items():
+        for name in self._order:
             if name not in self._seats:
-                self._seats[name] = Seat.of(node, self._pods.get(name, {}))
-        seats = {name: self._seats[name] for name in sorted(self._nodes)}
-        namespaces = {
-            key: stored.value(NAMESPACE) for key, stored in sorted(self._server.history.table(NAMESPACE).items())
-        }
-        return Room(seats, namespaces)
+                self._seats[name] = Seat.of(self._nodes[name], self._pods.get(name, {}))
+        if not self._namespaces:
+            table = self._server.history.table(NAMESPACE)
+            self._namespaces = {key: table[key].value(NAMESPACE) for key in sorted(table)}
+        return Room({name: self._seats[name] for name in self._order}, self._namespaces)
 
     def _schedule(self, key: str) -> None:
         manifest = find(self._server, POD, key)
@@ -124,13 +145,19 @@ def _rank(pod: Pod, seat: Seat) -> tuple[int, int, int, str]:
     """Preferences kept, then emptiness; the least rank wins."""
     shunned = [taint for taint in seat.node.taints if taint.effect == PREFER_NO_SCHEDULE]
     liked = sum(each.weight for each in pod.spec.preferred_node_terms if fit.satisfies(each.term, seat.labels))
-    left, requests = fit.free(seat), pod.requests
+    left, requests = seat.free, pod.requests
     empty = 0
     for name in ("cpu", "memory"):
         whole = seat.node.allocatable.get(name, 0)
         if whole:
             empty += (left.get(name, 0) - requests.get(name, 0)) * _SCALE // whole
     return untolerated(shunned, pod.spec.tolerations) is not None, -liked, -empty, seat.node.name
+
+
+def _offer(node: Manifest | None) -> tuple[Any, ...]:
+    """What of a node decides who may run there."""
+    spec, status = (node or {}).get("spec") or {}, (node or {}).get("status") or {}
+    return meta(node or {}).get("labels"), spec.get("taints"), spec.get("unschedulable"), status.get("allocatable")
 
 
 def _message(count: int, reasons: Counter[str]) -> str:

@@ -49,8 +49,11 @@ class Workloads:
 
     def __init__(self, engine: Engine) -> None:
         self._server = engine.server
-        self._pods: dict[str, dict[str, None]] = {}
-        """Keys of pods by the uid of the workload that controls them."""
+        self._pods: dict[str, dict[str, Manifest]] = {}
+        """Pods by the uid of the workload that controls them, and key."""
+        self._active: Counter[str] = Counter()
+        self._ready: Counter[str] = Counter()
+        """How many of them are active, and ready, by uid of the workload."""
         looks: Mapping[str, tuple[Kind[Any], Mark]] = {
             "Deployment": (DEPLOYMENT, engine.queue(self._deployment)),
             "ReplicaSet": (REPLICA_SET, engine.queue(self._replica_set)),
@@ -74,13 +77,20 @@ class Workloads:
                 mark(f"{meta(manifest)['namespace']}/{owner['name']}")
 
     def _pod_changed(self, occurrence: Occurrence) -> None:
-        for owner in meta(occurrence.stored.manifest).get("ownerReferences") or ():
-            keys = self._pods.setdefault(owner["uid"], {})
-            if occurrence.after is None:
-                keys.pop(occurrence.key, None)
-            else:
-                keys[occurrence.key] = None
+        for manifest, sign in ((occurrence.before, -1), (occurrence.after, 1)):
+            if manifest is not None:
+                for owner in meta(manifest).get("ownerReferences") or ():
+                    self._count(owner["uid"], occurrence.key, manifest, sign)
         self._mark_owner(occurrence)
+
+    def _count(self, owner: str, key: str, pod: Manifest, sign: int) -> None:
+        if sign > 0:
+            self._pods.setdefault(owner, {})[key] = pod
+        else:
+            self._pods[owner].pop(key, None)
+        if is_active(pod):
+            self._active[owner] += sign
+            self._ready[owner] += sign * is_ready(pod)
 
     def _node_changed(self, occurrence: Occurrence) -> None:
         before, after = occurrence.before, occurrence.after
@@ -89,8 +99,7 @@ class Workloads:
                 self._marks["DaemonSet"](key_of(manifest))
 
     def _pods_of(self, owner: Manifest) -> list[Manifest]:
-        found = (find(self._server, POD, key) for key in self._pods.get(meta(owner)["uid"], ()))
-        return [pod for pod in found if pod is not None]
+        return list(self._pods.get(meta(owner)["uid"], {}).values())
 
     # --- Deployment ---
 
@@ -130,15 +139,19 @@ class Workloads:
         replica_set = find(self._server, REPLICA_SET, key)
         if replica_set is None or is_deleting(replica_set):
             return
-        wanted = replica_set["spec"].get("replicas", 1)
-        pods = [pod for pod in self._pods_of(replica_set) if is_active(pod)]
-        for _ in range(wanted - len(pods)):
+        wanted, uid = replica_set["spec"].get("replicas", 1), meta(replica_set)["uid"]
+        count = self._active[uid]
+        for _ in range(wanted - count):
             self._server.create(POD, pod_of(replica_set, generate_name=f"{meta(replica_set)['name']}-"))
-        if len(pods) > wanted:
-            for pod in doomed(pods)[: len(pods) - wanted]:
+        if count > wanted:
+            pods = [pod for pod in self._pods_of(replica_set) if is_active(pod)]
+            for pod in doomed(pods)[: count - wanted]:
                 remove(self._server, POD, pod)
-        ready = sum(1 for pod in pods if is_ready(pod))
-        status = {"observedGeneration": meta(replica_set)["generation"], "replicas": len(pods), "readyReplicas": ready}
+        status = {
+            "observedGeneration": meta(replica_set)["generation"],
+            "replicas": count,
+            "readyReplicas": self._ready[uid],
+        }
         set_status(self._server, REPLICA_SET, replica_set, status)
 
     # --- StatefulSet ---

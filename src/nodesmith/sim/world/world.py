@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 
-from nodesmith.adapters.memory.admission import Admission, accept
+from nodesmith.adapters.memory.admission import Admission
 from nodesmith.adapters.memory.cluster import MemoryCluster
+from nodesmith.adapters.memory.crds import admit
 from nodesmith.adapters.memory.faults import Faults
 from nodesmith.adapters.memory.server import KEEP, ApiServer
 from nodesmith.api.kind import Manifest
@@ -25,7 +26,7 @@ from nodesmith.sim.world.workloads import Workloads
 class Base:
     """The API server and the engine, on which hosts may be built before the rest of the world is."""
 
-    def __init__(self, clock: Clock, *, seed: int = 0, admission: Admission = accept, keep: int = KEEP) -> None:
+    def __init__(self, clock: Clock, *, seed: int = 0, admission: Admission = admit, keep: int = KEEP) -> None:
         self.clock = clock
         self.seed = seed
         self.server = ApiServer(clock.now, self.random("uids"), admission=admission, keep=keep)

@@ -181,7 +181,7 @@ def test_one_seed_is_one_run_and_another_is_another() -> None:
 
 
 def test_parts_that_undo_each_other_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nodesmith.sim.world.engine._MOST_STEPS", 100)
+    monkeypatch.setattr("nodesmith.sim.world.engine._MOST_ROUNDS", 100)
     engine = Base(VirtualClock()).engine
     others: list[Mark] = []
 

@@ -69,7 +69,11 @@ def test_taints_and_cordons_keep_pods_off() -> None:
         assert bench.places() == {"plain": "", "db": node}
         assert "untolerated taint {dedicated: db}" in why(bench, "plain")
         bench.server.patch(NODE, node, {"spec": {"taints": None, "unschedulable": True}})
+        bench.world.apply(pod("other"))
         await bench.rest()
+        assert why(bench, "other").endswith("1 node(s) were unschedulable.")
+        assert "untolerated taint" in why(bench, "plain")
+        await bench.rest(300)
         assert why(bench, "plain").endswith("1 node(s) were unschedulable.")
 
     live(story)
