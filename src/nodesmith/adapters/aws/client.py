@@ -104,7 +104,9 @@ class AwsClient:
         """
         pace = self._paces.setdefault(operation, Pace(self._clock, BUDGETS.get(operation, DEFAULT_BUDGET)))
         delay = _FIRST_DELAY
-        for attempt in range(1, attempts + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             await pace.wait()
             try:
                 answer = await self._once(service, operation, region or self.region, parameters)
@@ -120,7 +122,6 @@ class AwsClient:
                 return answer
             await self._clock.sleep(delay)
             delay = min(delay * 2, _LONGEST_DELAY)
-        raise AssertionError(operation)  # pragma: no cover - the last attempt returns or raises
 
     async def pages(
         self, service: str, operation: str, *, cursor: str = "NextToken", region: str = "", **parameters: Any

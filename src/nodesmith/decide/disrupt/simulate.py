@@ -59,7 +59,6 @@ class Simulator:
             scene.policy.options,
             protects_young_nodes=protects_young_nodes,
             min_values=MinValuesPolicy.STRICT,
-            strict_reservations=False,
         )
         self._hopeless = self._stranded_anyway() if self._from_leaving else frozenset()
 

@@ -29,7 +29,7 @@ class MinValuesPolicy(StrEnum):
 
 
 class PricingPolicy(StrEnum):
-    """Which plan is taken: the cheapest valid one, or the plain greedy's as Karpenter would."""
+    """Which plan is taken: the cheapest found, or the plain greedy's as Karpenter would."""
 
     LOWEST = "lowest"
     KARPENTER = "karpenter"
@@ -37,13 +37,11 @@ class PricingPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to decide. `steps` bounds the improvement of a plan, counted, so that the answer is reproducible."""
+    """How to decide."""
 
     preferences: PreferencePolicy = PreferencePolicy.RESPECT
     min_values: MinValuesPolicy = MinValuesPolicy.STRICT
     pricing: PricingPolicy = PricingPolicy.LOWEST
-    strict_reservations: bool = True
-    steps: int | None = None
     protects_young_nodes: bool = False
 
 

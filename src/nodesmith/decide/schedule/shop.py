@@ -1,27 +1,30 @@
 """Which machine to buy next for a class of pods.
 
-Two shops: `PricedShop` takes the machine that gives most worth for its price, counting only what the pods that are
-still to be placed can fill; `LargestShop` takes the largest, so that a plan grows as Karpenter's claims do until
-nothing larger fits (spec 3.4). What a claim costs is settled afterwards, when it is known what ended up on it.
+`PricedShop` takes the machine that gives most worth for its price, counting only what the pods that are still to be
+placed can fill. `LargestShop` takes the largest, so that a plan grows as Karpenter's claims do until nothing larger
+fits (spec 3.4). `ThriftyShop` spares the pools' limits. What a claim costs is settled afterwards, by what ended up on it.
 """
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from abc import ABC, abstractmethod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nodesmith.decide.schedule.classes import PodClass
 from nodesmith.decide.schedule.market import Market, Shelf
 from nodesmith.decide.schedule.universe import Flags
 from nodesmith.decide.schedule.world import World
-
-NARROWNESS: Final = 0.02
-"""How much dearer a spot machine counts whose shape a single pool offers; less as more pools offer it."""
+from nodesmith.decide.schedule.worth import Values
 
 
-class Shop(Protocol):
-    """Chooses offers."""
+class Shop(ABC):
+    """Chooses offers: the one with the lowest rank, the cheapest among equals."""
+
+    def __init__(self, world: World, market: Market) -> None:
+        self._world = world
+        self._market = market
 
     def choose(self, each: PodClass, flags: Flags, together: int) -> int | None:
         """The offer to buy for a pod of the class among the flagged ones, or None when none is flagged.
@@ -31,80 +34,56 @@ class Shop(Protocol):
             flags: the offers that may be bought and hold one pod of the class.
             together: how many pods of the class should be on this one machine, if there is any that holds so many.
         """
-        ...
-
-
-class PricedShop:
-    """Most worth for the price."""
-
-    def __init__(self, world: World, market: Market) -> None:
-        self._world = world
-        self._market = market
-
-    def choose(self, each: PodClass, flags: Flags, together: int) -> int | None:
-        """The offer with the lowest price for what can be filled of it."""
-        flags = _best_rank(self._world, flags)
-        shelf = self._market.shelf(flags)
+        shelf = self._market.shelf(_best_rank(self._world, flags))
         if not len(shelf.offers):
             return None
         chosen = _holding(self._world, each, shelf, together)
+        held = Shelf(shelf.offers[chosen], shelf.rooms[chosen], shelf.prices[chosen])
+        return int(held.offers[int(np.lexsort((held.prices, self._ranks(each, held, together)))[0])])
+
+    @abstractmethod
+    def _ranks(self, each: PodClass, shelf: Shelf, together: int) -> Values:
+        """A number for each offer on the shelf; the lowest is bought."""
+
+
+class PricedShop(Shop):
+    """The lowest price for what can be filled of the machine."""
+
+    def _ranks(self, each: PodClass, shelf: Shelf, together: int) -> Values:
         group = self._market.group_of[each.index]
         own = np.maximum(self._market.demand[group], self._world.requests[each.index] * together)
-        rooms = shelf.rooms[chosen].astype(np.float64)
+        rooms = shelf.rooms.astype(np.float64)
         filled = np.minimum(rooms, own)
         worth = self._market.worth[group]
-        value = filled @ worth.units + worth.host
         others, units = self._market.company(group)
-        value += np.minimum(rooms - filled, others) @ units
-        prices = shelf.prices[chosen]
-        ratio = prices / np.maximum(value, 1e-12)
-        best = int(np.lexsort((prices, ratio))[0])
-        return int(shelf.offers[chosen[best]])
+        value = filled @ worth.units + worth.host + np.minimum(rooms - filled, others) @ units
+        ratios: Values = shelf.prices / np.maximum(value, 1e-12)
+        return ratios
 
 
-class LargestShop:
-    """The largest machine, cheapest first among equals."""
+class LargestShop(Shop):
+    """The most room: the largest share of the most there is, in the resource where that share is least."""
 
-    def __init__(self, world: World, market: Market) -> None:
-        self._world = world
-        self._market = market
-
-    def choose(self, each: PodClass, flags: Flags, together: int) -> int | None:
-        """The offer with the most room, by share of the largest in each resource that the class requests."""
-        flags = _best_rank(self._world, flags)
-        shelf = self._market.shelf(flags)
-        if not len(shelf.offers):
-            return None
-        chosen = _holding(self._world, each, shelf, together)
-        rooms = shelf.rooms[chosen].astype(np.float64)
-        asked = rooms.max(axis=0) > 0
-        share = (rooms[:, asked] / rooms[:, asked].max(axis=0)).min(axis=1)
-        best = int(np.lexsort((shelf.prices[chosen], -share))[0])
-        return int(shelf.offers[chosen[best]])
+    def _ranks(self, each: PodClass, shelf: Shelf, together: int) -> Values:
+        del each, together
+        rooms = shelf.rooms.astype(np.float64)
+        there = rooms.max(axis=0) > 0
+        shares: Values = (rooms[:, there] / rooms[:, there].max(axis=0)).min(axis=1)
+        return -shares
 
 
-class ThriftyShop:
-    """The machine that counts for least against its pool's limits, cheapest first among equals."""
+class ThriftyShop(Shop):
+    """The smallest share of what the pool's limits allow."""
 
-    def __init__(self, world: World, market: Market) -> None:
-        self._world = world
-        self._market = market
-
-    def choose(self, each: PodClass, flags: Flags, together: int) -> int | None:
-        """The offer that uses the smallest share of what the limits allow."""
-        flags = _best_rank(self._world, flags)
-        shelf = self._market.shelf(flags)
-        if not len(shelf.offers):
-            return None
-        chosen = _holding(self._world, each, shelf, together)
-        offers = shelf.offers[chosen]
-        template, offering = np.divmod(offers, len(self._world.universe))
+    def _ranks(self, each: PodClass, shelf: Shelf, together: int) -> Values:
+        del each, together
+        template, offering = np.divmod(shelf.offers, len(self._world.universe))
         kinds = self._world.universe.type_of[offering]
-        share = np.zeros(len(offers))
+        shares = np.zeros(len(shelf.offers))
         for at, index in enumerate(template.tolist()):
             for name, limit in self._world.templates[index].pool.limits.items():
-                share[at] = max(share[at], self._world.capacity_of(name)[kinds[at]] / max(limit, 1))
-        return int(offers[int(np.lexsort((shelf.prices[chosen], share))[0])])
+                shares[at] = max(shares[at], self._world.capacity_of(name)[kinds[at]] / max(limit, 1))
+        return shares
 
 
 def _best_rank(world: World, flags: Flags) -> Flags:
@@ -123,7 +102,7 @@ def _best_rank(world: World, flags: Flags) -> Flags:
     return flags
 
 
-def _holding(world: World, each: PodClass, shelf: Shelf, together: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _holding(world: World, each: PodClass, shelf: Shelf, together: int) -> NDArray[np.int64]:
     """The positions on the shelf that hold so many pods of the class, or as many of them as any does."""
     request = world.requests[each.index]
     used = np.flatnonzero(request)

@@ -1,8 +1,7 @@
-"""Where pods go: several plans, the cheapest valid one wins.
+"""Where pods go: several plans, the cheapest of those that place most pods wins.
 
-Every plan comes from the same exact placement; they differ in the order of pods and in which machines they buy.
-Karpenter's own order is always among them where the cheapest policy left a pod over, so that no pod stays pending that
-it would place.
+Every plan comes from the same exact placement; they differ in the order of pods and in which machines they buy. Where
+a plan leaves a pod over, Karpenter's own way is tried too.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from nodesmith.decide.schedule.world import World
 from nodesmith.plan.schedule import OnClaim, OnNode, Placement, PlannedClaim, SchedulePlan
 
 MANY_PODS: Final = 400
-"""Above this the first two strategies have to do: what the others find is within a percent, and they take as long."""
+"""Above this the first two strategies have to do, for the time that the others take."""
 
 ShopMaker = Callable[[World, Market], Shop]
 Order = Callable[[World, Market], list[PodClass]]
@@ -52,8 +51,10 @@ def schedule(problem: Problem, stock: Stock | None = None) -> SchedulePlan:
         return plan_by(world, KARPENTER)
     tried = PORTFOLIO if len(problem.pods) <= MANY_PODS else PORTFOLIO[:2]
     plans = [plan_by(world, strategy) for strategy in tried]
-    if world.limits_left and any(plan.unplaced for plan in plans):
-        plans.append(plan_by(world, THRIFTY))
+    if any(plan.unplaced for plan in plans):
+        plans.append(plan_by(world, KARPENTER))
+        if world.limits_left:
+            plans.append(plan_by(world, THRIFTY))
     return min(plans, key=lambda plan: (len(plan.unplaced), plan.price, len(plan.claims)))
 
 
