@@ -2,7 +2,7 @@
 
 `PricedShop` takes the machine that gives most worth for its price, counting only what the pods that are still to be
 placed can fill. `LargestShop` takes the largest, so that a plan grows as Karpenter's claims do until nothing larger
-fits (spec 3.4). `ThriftyShop` spares the pools' limits. What a claim costs is settled afterwards, by what ended up on it.
+fits (spec 3.4). `ThriftyShop` spares the pools' limits. What a claim costs is settled afterwards, by what is on it.
 """
 
 from __future__ import annotations
