@@ -11,9 +11,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from nodesmith.adapters.aws.policy import evaluate, parse
 from nodesmith.sim.aws import account
 from nodesmith.sim.aws.control import ControlError, FaultRule
-from nodesmith.sim.aws.policy import evaluate, parse
 from tests.functional.aws_box.conftest import NODE_TRUST, REGION, Bench, tags
 from tests.functional.aws_box.test_launching import code_of
 

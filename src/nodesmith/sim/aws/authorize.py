@@ -14,7 +14,8 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import ManagedPolicy, iam_backends
 from moto.sqs.models import sqs_backends
 
-from nodesmith.sim.aws import permissions, policy
+from nodesmith.adapters.aws import policy
+from nodesmith.sim.aws import permissions
 from nodesmith.sim.aws.ec2.backend import backend_of
 from nodesmith.sim.aws.journal import Authorization
 

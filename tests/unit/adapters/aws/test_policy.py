@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nodesmith.sim.aws.policy import Decision, PolicyError, evaluate, parse
+from nodesmith.adapters.aws.policy import Decision, PolicyError, evaluate, parse
 
 INSTANCE = "arn:aws:ec2:ap-northeast-2:123456789012:instance/i-1"
 
