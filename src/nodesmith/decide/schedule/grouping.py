@@ -8,6 +8,7 @@ from datetime import datetime
 
 from nodesmith.decide.schedule.classes import Stance, stances_of
 from nodesmith.decide.schedule.problem import Problem
+from nodesmith.decide.schedule.stock import StanceKey, Stock
 from nodesmith.decide.schedule.volumes import ANYWHERE, volume_alternatives
 from nodesmith.model.nodepool import NodePool
 from nodesmith.model.pod import Pod, PodSpec
@@ -31,13 +32,13 @@ class Gathered:
 class Grouping:
     """Gathers pods; `refused` are those that no node can take whatever it is."""
 
-    def __init__(self, problem: Problem, pools: Sequence[NodePool]) -> None:
+    def __init__(self, problem: Problem, pools: Sequence[NodePool], stock: Stock) -> None:
         self._problem = problem
-        self._prefers_untainted = any(
+        self._prefers_untainted = stock.ground(problem.snapshot).has_soft_taints or any(
             taint.effect == PREFER_NO_SCHEDULE for pool in pools for taint in pool.taints
-        ) or any(taint.effect == PREFER_NO_SCHEDULE for node in problem.snapshot.nodes for taint in node.taints)
-        self._stances: dict[tuple[PodSpec, tuple[Requirements, ...]], tuple[Stance, ...]] = {}
-        self._specs: dict[int, PodSpec] = {}
+        )
+        self._specs = stock.specs
+        self._stances: dict[StanceKey, tuple[Stance, ...]] = {}
         self.refused: dict[str, Unplaced] = {}
         self.raw: list[Gathered] = list(self._gather().values())
         self.values_asked = self._values_asked()
@@ -45,7 +46,6 @@ class Grouping:
     def _gather(self) -> dict[object, Gathered]:
         gathered: dict[object, Gathered] = {}
         quick: dict[tuple[int, int, str, bool], Gathered] = {}
-        shared: dict[PodSpec, PodSpec] = {}
         for pod in sorted(self._problem.pods, key=age):
             is_mover = not pod.is_provisionable
             handle = (id(pod.spec), id(pod.meta.labels), pod.meta.namespace, is_mover)
@@ -60,9 +60,7 @@ class Grouping:
             if refusal is not None or isinstance(volumes, Blocked):
                 self.refused[pod.key] = Unplaced(refusal or Blocked(BlockCode.VOLUME, ""))
                 continue
-            spec = self._specs.get(id(pod.spec))
-            if spec is None:
-                spec = self._specs[id(pod.spec)] = shared.setdefault(pod.spec, pod.spec)
+            spec = self._specs.one(pod.spec)
             labels = tuple(sorted(pod.meta.labels.items()))
             apart = pod.key if pod.spec.volumes else ""
             identity = (id(spec), pod.meta.namespace, labels, is_mover, apart)
@@ -76,15 +74,13 @@ class Grouping:
         return gathered
 
     def _stances_for(self, spec: PodSpec, volumes: tuple[Requirements, ...]) -> tuple[Stance, ...]:
-        key = (spec, volumes)
-        stances = self._stances.get(key)
+        policy = self._problem.options.preferences
+        key = (id(spec), volumes, policy, self._prefers_untainted)
+        stances = self._specs.stances.get(key)
         if stances is None:
-            stances = self._stances[key] = stances_of(
-                spec,
-                volumes,
-                policy=self._problem.options.preferences,
-                prefers_untainted=self._prefers_untainted,
-            )
+            stances = stances_of(spec, volumes, policy=policy, prefers_untainted=self._prefers_untainted)
+            self._specs.stances[key] = stances
+        self._stances[key] = stances
         return stances
 
     def _values_asked(self) -> Mapping[str, frozenset[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nodesmith.decide.schedule.universe import Amounts, Dimensions, Flags
 from nodesmith.decide.schedule.volumes import AttachedVolume, attached_volumes
@@ -19,26 +20,31 @@ from nodesmith.state.snapshot import Snapshot, StateNode, Storage
 
 Attached = dict[int, defaultdict[str, set[str]]]
 """The claims attached to a node, by driver; only for nodes with a known limit."""
+Kept = NDArray[np.int64]
+"""Places of nodes that are kept."""
 CORDONED: Final = Taint("node.kubernetes.io/unschedulable", NO_SCHEDULE)
 
 
 class Nodes:
     """Nodes that may take pods, in Karpenter's order: those fit for pods first, then by name (spec 3.4)."""
 
-    def __init__(self, snapshot: Snapshot, without: frozenset[str], dimensions: Dimensions) -> None:
+    def __init__(self, snapshot: Snapshot, dimensions: Dimensions) -> None:
         self.all = tuple(
             sorted(
-                (node for node in snapshot.nodes if not node.is_deleting and node.name not in without),
+                (node for node in snapshot.nodes if not node.is_deleting),
                 key=lambda node: (not node.is_initialized, node.name),
             )
         )
-        self.index = {node.name: position for position, node in enumerate(self.all)}
+        self.names = [node.name for node in self.all]
         self.labels = [node.labels for node in self.all]
         self.taints = [_taints(node) for node in self.all]
+        self._whole: tuple[Nodes, Kept] | None = None
         self._values: dict[str, list[str | None]] = {}
         self._admitted: dict[Requirement, Flags] = {}
         self._tolerated: dict[tuple[Toleration, ...], Flags] = {}
+        self.index = {name: position for position, name in enumerate(self.names)}
         self.free = self._free(snapshot.daemonsets, dimensions)
+        self.sheltered = self._sheltered(snapshot)
         self.ports: dict[int, set[HostPort]] = {}
         for position, node in enumerate(self.all):
             taken = {port for pod in node.pods if not pod.is_terminal for port in pod.spec.host_ports}
@@ -48,6 +54,30 @@ class Nodes:
         self.attached: Attached = {}
         self._read_attachments(snapshot.storage)
 
+    def less(self, without: frozenset[str]) -> Nodes:
+        """The same nodes but those named; what is found out about labels and taints is shared."""
+        gone = {self.index[name] for name in without if name in self.index}
+        if not gone:
+            return self
+        rest = [position for position in range(len(self.all)) if position not in gone]
+        kept: Kept = np.array(rest, dtype=np.int64)
+        fewer = Nodes.__new__(Nodes)
+        fewer._whole = (self, kept)  # noqa: SLF001 - an object of this class
+        fewer._values, fewer._admitted, fewer._tolerated = {}, {}, {}  # noqa: SLF001 - as above
+        fewer.all, fewer.names, fewer.labels, fewer.taints = (
+            tuple(self.all[position] for position in rest),
+            [self.names[position] for position in rest],
+            [self.labels[position] for position in rest],
+            [self.taints[position] for position in rest],
+        )
+        fewer.index = {name: position for position, name in enumerate(fewer.names)}
+        fewer.free, fewer.sheltered = self.free[kept], self.sheltered[kept]
+        moved = {position: index for index, position in enumerate(rest)}
+        fewer.ports = {moved[at]: taken for at, taken in self.ports.items() if at in moved}
+        fewer.attach_limits = {moved[at]: limits for at, limits in self.attach_limits.items() if at in moved}
+        fewer.attached = {moved[at]: claims for at, claims in self.attached.items() if at in moved}
+        return fewer
+
     def __len__(self) -> int:
         return len(self.all)
 
@@ -55,7 +85,7 @@ class Nodes:
         """The label's value on each node."""
         values = self._values.get(key)
         if values is None:
-            values = self._values[key] = [own.get(key) for own in self.labels]
+            values = self._values[key] = self._read_values(key)
         return values
 
     def admitted(self, requirements: Requirements) -> Flags:
@@ -69,12 +99,7 @@ class Nodes:
         """The nodes all of whose taints are tolerated."""
         flags = self._tolerated.get(tolerations)
         if flags is None:
-            memo: dict[tuple[Taint, ...], bool] = {}
-            for taints in self.taints:
-                if taints not in memo:
-                    memo[taints] = untolerated(taints, tolerations) is None
-            flags = np.array([memo[taints] for taints in self.taints], dtype=np.bool_)
-            self._tolerated[tolerations] = flags
+            flags = self._tolerated[tolerations] = self._tolerated_by(tolerations)
         return flags
 
     def attachable(self, volumes: Sequence[AttachedVolume], attached: Attached) -> Flags:
@@ -90,13 +115,45 @@ class Nodes:
     def _admitted_by(self, requirement: Requirement) -> Flags:
         flags = self._admitted.get(requirement)
         if flags is None:
-            memo: dict[str | None, bool] = {None: requirement.is_negative}
-            values = self.values(requirement.key)
-            for value in values:
-                if value not in memo:
-                    memo[value] = requirement.allows(value or "")
-            flags = np.array([memo[value] for value in values], dtype=np.bool_)
-            self._admitted[requirement] = flags
+            flags = self._admitted[requirement] = self._read_admitted(requirement)
+        return flags
+
+    def _read_values(self, key: str) -> list[str | None]:
+        if self._whole is not None:
+            values = self._whole[0].values(key)
+            return [values[position] for position in self._whole[1].tolist()]
+        return [own.get(key) for own in self.labels]
+
+    def _read_admitted(self, requirement: Requirement) -> Flags:
+        if self._whole is not None:
+            whole, kept = self._whole
+            return whole._admitted_by(requirement)[kept]  # noqa: SLF001 - an object of this class
+        memo: dict[str | None, bool] = {None: requirement.is_negative}
+        values = self.values(requirement.key)
+        for value in values:
+            if value not in memo:
+                memo[value] = requirement.allows(value or "")
+        return np.array([memo[value] for value in values], dtype=np.bool_)
+
+    def _tolerated_by(self, tolerations: tuple[Toleration, ...]) -> Flags:
+        if self._whole is not None:
+            whole, kept = self._whole
+            return whole.tolerated(tolerations)[kept]
+        memo: dict[tuple[Taint, ...], bool] = {}
+        for taints in self.taints:
+            if taints not in memo:
+                memo[taints] = untolerated(taints, tolerations) is None
+        return np.array([memo[taints] for taints in self.taints], dtype=np.bool_)
+
+    def _sheltered(self, snapshot: Snapshot) -> Flags:
+        """The nodes too young to take pods that consolidation would move (spec 3.5)."""
+        after = {pool.name: pool.disruption.consolidate_after for pool in snapshot.pools}
+        flags = np.zeros(len(self.all), dtype=np.bool_)
+        for position, node in enumerate(self.all):
+            wait = after.get(node.pool_name)
+            if wait and node.claim is not None and node.is_initialized:
+                since = node.claim.last_pod_event_at or node.initialized_at
+                flags[position] = snapshot.taken_at - since < wait
         return flags
 
     def _free(self, daemonsets: Iterable[DaemonSet], dimensions: Dimensions) -> Amounts:

@@ -20,7 +20,7 @@ from nodesmith.decide.schedule.topology import (
     Tally,
 )
 from nodesmith.decide.schedule.universe import Codes, Flags
-from nodesmith.model.pod import Pod, PodAffinityTerm, TopologySpreadConstraint
+from nodesmith.model.pod import TopologySpreadConstraint
 from nodesmith.model.selector import LabelSelector
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class RuleBook:
     def __init__(self, world: World) -> None:
         self._world = world
         self._counters = Counters()
-        self._running = _running(world)
+        self._standing = world.ground.standing
+        self._stays = self._standing.staying(world.problem)
         self._declare()
         self._by_label = _LabelIndex(self._counters.all)
         self.classes, signatures = self._classes(world.grouping.raw)
@@ -100,9 +101,10 @@ class RuleBook:
                     self._counters.for_term(term)
             for term in gathered.spec.required_anti_affinity:
                 self._counters.for_term(term, owners=True)
-        for pods in self._running.values():
-            for term in pods[0][1].spec.required_anti_affinity:
-                self._counters.for_term(term, owners=True)
+        for index, kind in enumerate(self._standing.kinds):
+            if kind.anti_affinity and self._standing.nodes_of(index, self._stays):
+                for term in kind.anti_affinity:
+                    self._counters.for_term(term, owners=True)
 
     def _classes(self, raw: Iterable[Gathered]) -> tuple[list[PodClass], list[frozenset[int]]]:
         """Gathered pods that no counter tells apart, merged; and the counters that select each class."""
@@ -211,14 +213,16 @@ class RuleBook:
         world = self._world
         domains = {key: len(values) for key, values in self.domains.items()}
         tally = Tally(self._counters.all, domains, max(64, 2 * len(world.nodes)))
-        for (namespace, _), pods in self._running.items():
-            labels = pods[0][1].meta.labels
-            touched = [self._counters.all[index] for index in self._selected_by(namespace, labels)]
+        nodes = world.problem.snapshot.nodes
+        for index, kind in enumerate(self._standing.kinds if self._counters.all else ()):
+            touched = [self._counters.all[each] for each in self._selected_by(kind.namespace, kind.labels)]
             touched = [counter for counter in touched if not counter.counts_owners]
-            for node_name, pod in pods:
-                owned = [self._counters.for_term(term, owners=True) for term in pod.spec.required_anti_affinity]
+            if not touched and not kind.anti_affinity:
+                continue
+            for position in self._standing.nodes_of(index, self._stays):
+                owned = [self._counters.for_term(term, owners=True) for term in kind.anti_affinity]
                 for counter in (*touched, *owned):
-                    self._count_running(tally, counter, node_name)
+                    self._count_running(tally, counter, nodes[position].name)
         return tally
 
     def _count_running(self, tally: Tally, counter: Counter, node_name: str) -> None:
@@ -259,23 +263,3 @@ def _required_pairs(selector: LabelSelector) -> list[tuple[str, str]]:
         if expression.operator == "In":
             return [(expression.key, value) for value in expression.values]
     return []
-
-
-def _running(world: World) -> dict[tuple[str, object], list[tuple[str, Pod]]]:
-    """The pods that run and stay, with their node, by namespace and labels and anti-affinity."""
-    placed_anew = {pod.key for pod in world.problem.pods}
-    found: dict[tuple[str, object], list[tuple[str, Pod]]] = defaultdict(list)
-    identities: dict[tuple[int, int, str], object] = {}
-    for node in world.problem.snapshot.nodes:
-        if node.name in world.problem.without:
-            continue
-        for pod in node.pods:
-            if not pod.is_active or pod.key in placed_anew:
-                continue
-            handle = (id(pod.meta.labels), id(pod.spec), pod.meta.namespace)
-            identity = identities.get(handle)
-            if identity is None:
-                owned: tuple[PodAffinityTerm, ...] = pod.spec.required_anti_affinity
-                identity = identities[handle] = (tuple(sorted(pod.meta.labels.items())), owned)
-            found[pod.meta.namespace, identity].append((node.name, pod))
-    return found

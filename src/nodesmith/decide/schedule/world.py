@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from nodesmith.decide.schedule.classes import PodClass, Stance
 from nodesmith.decide.schedule.grouping import Grouping
 from nodesmith.decide.schedule.machines import Template, capacity_for_limits, known_to_types, usable_pools
-from nodesmith.decide.schedule.nodes import Nodes
 from nodesmith.decide.schedule.problem import Problem
 from nodesmith.decide.schedule.rules import RuleBook
-from nodesmith.decide.schedule.stock import Stock
+from nodesmith.decide.schedule.stock import Ground, Stock
 from nodesmith.decide.schedule.topology import NodeFilter
 from nodesmith.decide.schedule.universe import Amounts, Dimensions, Flags, holds
 from nodesmith.model.nodepool import NodePool
@@ -43,21 +42,22 @@ class World:
 
     def __init__(self, problem: Problem, stock: Stock | None = None) -> None:
         self.problem = problem
-        snapshot = problem.snapshot
+        snapshot, stock = problem.snapshot, stock or Stock()
+        self.ground = stock.ground(snapshot)
         pools = [pool for pool in usable_pools(snapshot.pools) if problem.catalog.get(pool.name)]
-        self.grouping = Grouping(problem, pools)
+        self.grouping = Grouping(problem, pools, stock)
         daemon_specs = [daemonset.template for daemonset in snapshot.daemonsets]
         self.dimensions = _dimensions([each.spec for each in self.grouping.raw], daemon_specs)
-        self.goods = (stock or Stock()).goods(problem, pools, self.dimensions, self.grouping.values_asked)
+        self.goods = stock.goods(problem, pools, self.dimensions, self.grouping.values_asked)
         self.universe = self.goods.universe
         self.templates: list[Template] = self.goods.templates
-        self.nodes = Nodes(snapshot, problem.without, self.dimensions)
-        self.sheltered = _sheltered(self.nodes, problem) if problem.options.protects_young_nodes else None
+        self.nodes = self.ground.nodes(problem.without, self.dimensions)
+        self.sheltered = self.nodes.sheltered if problem.options.protects_young_nodes else None
         self.rulebook = RuleBook(self)
         self.classes: list[PodClass] = self.rulebook.classes
         self.requests: Amounts = self.dimensions.matrix([dict(each.spec.requests) for each in self.classes])
         self.offer_price: Prices = np.tile(self.universe.price, len(self.templates))
-        self.limits_left = {pool.name: _limits_left(pool, problem) for pool in pools if pool.limits}
+        self.limits_left = {pool.name: _limits_left(pool, self.ground, problem) for pool in pools if pool.limits}
         self.reservations: dict[str, int] = {}
         self.offerings_of_reservation: dict[str, list[int]] = {}
         for index in self.universe.reserved.tolist():
@@ -184,26 +184,14 @@ class World:
         return flags
 
 
-def _limits_left(pool: NodePool, problem: Problem) -> dict[str, int]:
+def _limits_left(pool: NodePool, ground: Ground, problem: Problem) -> dict[str, int]:
     """What the pool's limits leave beside the nodes that it has and keeps."""
     left = dict(pool.limits)
-    for node in problem.snapshot.nodes:
-        if node.pool_name == pool.name and not node.is_deleting and node.name not in problem.without:
+    for node, capacity in ground.in_use(pool.name):
+        if node not in problem.without:
             for name in left:
-                left[name] -= 1 if name == NODES else node.capacity.get(name, 0)
+                left[name] -= 1 if name == NODES else capacity.get(name, 0)
     return left
-
-
-def _sheltered(nodes: Nodes, problem: Problem) -> Flags:
-    """The nodes too young to take pods that consolidation would move (spec 3.5)."""
-    after = {pool.name: pool.disruption.consolidate_after for pool in problem.snapshot.pools}
-    flags = np.zeros(len(nodes), dtype=np.bool_)
-    for position, node in enumerate(nodes.all):
-        wait = after.get(node.pool_name)
-        if wait and node.claim is not None and node.is_initialized:
-            since = node.claim.last_pod_event_at or node.initialized_at
-            flags[position] = problem.snapshot.taken_at - since < wait
-    return flags
 
 
 def _dimensions(*specs: Iterable[PodSpec]) -> Dimensions:
