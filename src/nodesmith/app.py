@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -28,6 +29,7 @@ from nodesmith.adapters.kubernetes.events import EventWriter
 from nodesmith.adapters.kubernetes.kubeconfig import Connection
 from nodesmith.adapters.kubernetes.lease import Elector, LeaseTerms
 from nodesmith.adapters.kubernetes.transport import Limits, Transport
+from nodesmith.adapters.scenarios import FolderScenarios
 from nodesmith.adapters.telemetry.cloud import MeteredCloud
 from nodesmith.adapters.telemetry.clusterstate import ClusterStateCollector
 from nodesmith.adapters.telemetry.health import Answer, HttpServer, metrics_server, probe_server
@@ -52,6 +54,7 @@ from nodesmith.ports.clock import Clock
 from nodesmith.ports.cluster import Cluster
 from nodesmith.ports.errors import PortError
 from nodesmith.ports.log import Log
+from nodesmith.ports.scenarios import Scenarios
 from nodesmith.settings import Settings
 from nodesmith.state.store import Store
 
@@ -128,6 +131,7 @@ async def _assemble(
         queue=aws.queue(),
         sick_instances=aws.sick_instances,
         learn_memory=aws.learn_memory,
+        scenarios=_scenarios(around.settings),
     )
     rng = random.Random()  # noqa: S311 - spreads retries and makes up names; nothing is secret
     controllers = build(ports, options, solve=schedule, decide=decide, validate=validate, rng=rng, store=store)
@@ -150,6 +154,10 @@ def options_of(settings: Settings) -> Options:
         policy=Policy(options=schedule_options, spot_to_spot=gates.spot_to_spot_consolidation),
         gates=Gates(node_repair=gates.node_repair, static_capacity=gates.static_capacity),
     )
+
+
+def _scenarios(settings: Settings) -> Scenarios | None:
+    return FolderScenarios(Path(settings.scenario_folder)) if settings.scenario_folder else None
 
 
 async def _aws_settings(around: Surroundings, cluster: Cluster) -> AwsSettings:

@@ -235,6 +235,11 @@ class Settings:
     scheduler_config: tuple[TopologySpreadConstraint, ...] = setting(
         parse_scheduler_config, "", "kube-scheduler's default spread: YAML with podTopologySpread.defaultConstraints."
     )
+    scenario_folder: str = setting(
+        _text,
+        "/tmp/nodesmith",  # noqa: S108 - what is written there is for people, nothing is read back
+        "Folder for the input of plans that break a rule, for `nodesmith plan -f`; none is kept when empty.",
+    )
     feature_gates: FeatureGates = setting(
         _gates_of(FeatureGates), "", "Features to switch, such as NodeRepair=true,ReservedCapacity=false."
     )

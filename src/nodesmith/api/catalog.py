@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,22 @@ class InstanceTypeWire(msgspec.Struct, rename="camel", frozen=True):
 
 
 class CatalogWire(msgspec.Struct, rename="camel", frozen=True):
-    """The file."""
+    """The file. `node_pools` has types of its own for a pool, where they are not the same for all."""
 
     instance_types: list[InstanceTypeWire]
+    node_pools: Mapping[str, list[InstanceTypeWire]] = msgspec.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What a file offers: `types` to every NodePool but those that `by_pool` names."""
+
+    types: tuple[InstanceType, ...]
+    by_pool: Mapping[str, tuple[InstanceType, ...]] = field(default_factory=dict)
+
+    def of(self, pool_name: str) -> tuple[InstanceType, ...]:
+        """What can be bought for the pool."""
+        return self.by_pool.get(pool_name, self.types)
 
 
 def load_catalog(file: Path) -> tuple[InstanceType, ...]:
@@ -69,22 +83,47 @@ def load_catalog(file: Path) -> tuple[InstanceType, ...]:
     return parse_catalog(read_text(file), str(file))
 
 
+def load_catalogue(file: Path) -> Catalogue:
+    """What a catalogue file offers each NodePool.
+
+    Raises:
+        CatalogError: when it is no catalogue.
+        OSError: when it cannot be read.
+    """
+    wire = _wire(read_text(file), str(file))
+    by_pool = {name: tuple(_instance_type(each) for each in types) for name, types in wire.node_pools.items()}
+    return Catalogue(tuple(_instance_type(each) for each in wire.instance_types), by_pool)
+
+
 def parse_catalog(text: str, file: str = "catalogue") -> tuple[InstanceType, ...]:
     """The instance types of a catalogue's text, in its order.
 
     Raises:
         CatalogError: when it is no catalogue.
     """
+    return tuple(_instance_type(each) for each in _wire(text, file).instance_types)
+
+
+def _wire(text: str, file: str) -> CatalogWire:
     try:
-        wire = msgspec.json.decode(text, type=CatalogWire)
+        return msgspec.json.decode(text, type=CatalogWire)
     except msgspec.MsgspecError as error:
         raise CatalogError(f"{file}: {error}") from error
-    return tuple(_instance_type(each) for each in wire.instance_types)
 
 
-def catalog_to_json(types: tuple[InstanceType, ...]) -> dict[str, Any]:
+def catalog_to_json(types: Sequence[InstanceType]) -> dict[str, Any]:
     """The catalogue file's content for these types."""
     return {"instanceTypes": [_type_to_json(each) for each in types]}
+
+
+def catalogue_to_json(by_pool: Mapping[str, Sequence[InstanceType]]) -> dict[str, Any]:
+    """The catalogue file's content for these types of each NodePool; a pool that is not named can buy nothing."""
+    distinct = {id(types): types for types in by_pool.values()}
+    first = next(iter(distinct.values()), ())
+    if all(types == first for types in distinct.values()):
+        return catalog_to_json(first)
+    pools = {name: [_type_to_json(each) for each in types] for name, types in by_pool.items()}
+    return {"instanceTypes": [], "nodePools": pools}
 
 
 def _instance_type(wire: InstanceTypeWire) -> InstanceType:

@@ -13,11 +13,10 @@ import yaml
 from rich.console import Console
 
 from nodesmith.adapters.aws.shipped import shipped_types
-from nodesmith.api.catalog import CatalogError, load_catalog
+from nodesmith.api.catalog import CatalogError, Catalogue, load_catalogue
 from nodesmith.api.fault import errors
 from nodesmith.api.manifests import load
 from nodesmith.decide.schedule.problem import Options, Problem, pods_to_place
-from nodesmith.model.instancetype import InstanceType
 
 UNPLACED: Final = 1
 BAD_INPUT: Final = 2
@@ -37,7 +36,7 @@ def read_problem(paths: Sequence[Path], catalog: Path | None, options: Options) 
     loaded = load(paths)
     faults = [str(fault) for fault in loaded.faults]
     is_bad = bool(errors(loaded.faults))
-    types: tuple[InstanceType, ...] = ()
+    types = Catalogue(())
     try:
         types = read_types(catalog)
     except (CatalogError, OSError) as error:
@@ -48,17 +47,19 @@ def read_problem(paths: Sequence[Path], catalog: Path | None, options: Options) 
     for fault in faults:
         typer.echo(fault, err=True)
     snapshot = loaded.snapshot
-    return Problem(snapshot, {pool.name: types for pool in snapshot.pools}, pods_to_place(snapshot), options=options)
+    return Problem(
+        snapshot, {pool.name: types.of(pool.name) for pool in snapshot.pools}, pods_to_place(snapshot), options=options
+    )
 
 
-def read_types(catalog: Path | None) -> tuple[InstanceType, ...]:
+def read_types(catalog: Path | None) -> Catalogue:
     """The instance types to buy from: the file's, or without one the provider's that ship with the program.
 
     Raises:
         CatalogError: when the file is no catalogue.
         OSError: when it cannot be read.
     """
-    return shipped_types() if catalog is None else load_catalog(catalog)
+    return Catalogue(shipped_types()) if catalog is None else load_catalogue(catalog)
 
 
 def refuse(faults: Iterable[str]) -> NoReturn:

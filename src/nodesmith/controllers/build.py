@@ -42,10 +42,10 @@ from nodesmith.controllers.disruption.loop import Decide, Validate
 from nodesmith.controllers.feed import Feed
 from nodesmith.controllers.fleet import Fleet
 from nodesmith.controllers.ports import Ports
-from nodesmith.controllers.provisioning.provisioner import Solve
 from nodesmith.controllers.shell import Options, RunSolver, Shell
 from nodesmith.controllers.supervisor import supervise
 from nodesmith.controllers.wiring import Wiring
+from nodesmith.decide.schedule.checked import Solve
 from nodesmith.model.node import Node
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
@@ -122,12 +122,14 @@ def build(
     decide: Decide,
     validate: Validate,
     rng: random.Random,
+    fallback: Solve | None = None,
     run_solver: RunSolver = in_thread,
     store: Store | None = None,
 ) -> Controllers:
     """The controllers over these ports. The same seed in `rng` makes the same names and the same jitter.
 
-    `store` is one of `new_store`, for a cloud that reads it as well.
+    `store` is one of `new_store`, for a cloud that reads it as well. `fallback` plans where the plan of `solve` breaks
+    a rule; None: the plain greedy.
     """
     store = new_store(options) if store is None else store
     feed = Feed(store, WATCHED)
@@ -145,8 +147,9 @@ def build(
         options=options,
         rng=rng,
         run_solver=run_solver,
+        scenarios=ports.scenarios,
     )
-    fleet = Fleet(shell, ports, solve=solve, decide=decide, validate=validate, decisions=decisions)
+    fleet = Fleet(shell, ports, solve=solve, decide=decide, validate=validate, decisions=decisions, fallback=fallback)
     Wiring(store, fleet, feed)
     synced = asyncio.Event()
     watching: dict[str, Service] = {

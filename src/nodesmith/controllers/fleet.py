@@ -12,6 +12,7 @@ from nodesmith.controllers.decisions import Decisions
 from nodesmith.controllers.disruption.loop import Decide, DisruptionLoop, Validate
 from nodesmith.controllers.disruption.queue import CommandQueue
 from nodesmith.controllers.garbage import ClaimGarbage, MachineGarbage
+from nodesmith.controllers.guard import Guard
 from nodesmith.controllers.instance_status import InstanceStatus
 from nodesmith.controllers.interruption import InterruptionService
 from nodesmith.controllers.node.eviction import Evictions
@@ -27,8 +28,9 @@ from nodesmith.controllers.nodepool.static import StaticPools
 from nodesmith.controllers.nodepool.status import NodePoolStatus
 from nodesmith.controllers.ports import Ports
 from nodesmith.controllers.provisioning.bookkeeping import PodTimes
-from nodesmith.controllers.provisioning.provisioner import Provisioner, Solve
+from nodesmith.controllers.provisioning.provisioner import Provisioner
 from nodesmith.controllers.shell import Shell
+from nodesmith.decide.schedule.checked import Solve
 from nodesmith.model.pod import Pod
 
 RETRIGGER_EVERY: Final = timedelta(seconds=10)
@@ -61,16 +63,19 @@ class Fleet:
         decide: Decide,
         validate: Validate,
         decisions: Decisions,
+        fallback: Solve | None = None,
     ) -> None:
         self._shell = shell
+        guard = Guard(shell, fallback)
         self.batcher = Batcher(shell.options.batch, shell.clock)
         health = RegistrationHealth(shell.store, self._mark_pool)
         self.evictions = Evictions(shell)
         self.commands = CommandQueue(shell, self.batcher.trigger)
-        loop = DisruptionLoop(shell, self.commands, decisions, decide, validate)
+        loop = DisruptionLoop(shell, self.commands, decisions, decide, validate, guard=guard)
         each = self._controller
         self.times = PodTimes(shell.clock, shell.metrics)
-        self.provisioner = each("provisioner", Provisioner(shell, solve, decisions, self.times).reconcile, workers=1)
+        provisioner = Provisioner(shell, solve, decisions, self.times, guard)
+        self.provisioner = each("provisioner", provisioner.reconcile, workers=1)
         self.triggers = each("provisioner.trigger", self._retrigger, workers=1)
         self.claims = each(
             "nodeclaim.lifecycle",

@@ -13,6 +13,7 @@ from nodesmith.ports.events import Events
 from nodesmith.ports.log import Log
 from nodesmith.ports.metrics import Metrics
 from nodesmith.ports.queue import Queue
+from nodesmith.ports.scenarios import Scenarios
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Ports:
     """`events` is where events end up, repetitions and all.
 
     `queue` None: interruptions are not heard of. `sick_instances` None: the cloud is not asked for them.
-    `learn_memory` None: nobody wants to know how much memory nodes turned out to have.
+    `learn_memory` None: nobody wants to know how much memory nodes turned out to have. `scenarios` None: the input of
+    a refused plan is not kept.
     """
 
     cluster: Cluster
@@ -32,3 +34,4 @@ class Ports:
     queue: Queue | None = None
     sick_instances: AskForSick | None = None
     learn_memory: LearnMemory | None = None
+    scenarios: Scenarios | None = None

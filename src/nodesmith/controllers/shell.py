@@ -22,6 +22,7 @@ from nodesmith.ports.cloud import Cloud
 from nodesmith.ports.events import Events
 from nodesmith.ports.log import Log
 from nodesmith.ports.metrics import Metrics
+from nodesmith.ports.scenarios import Scenarios
 from nodesmith.state.store import Store
 
 T = TypeVar("T")
@@ -73,6 +74,7 @@ class Shell:
     options: Options
     rng: random.Random
     run_solver: RunSolver
+    scenarios: Scenarios | None = None
 
     @property
     def telemetry(self) -> Telemetry:

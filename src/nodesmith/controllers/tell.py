@@ -59,6 +59,12 @@ def no_compatible_instance_types(pool: NodePool) -> Event:
     return Event(_of_pool(pool), "NoCompatibleInstanceTypes", message, WARNING, (pool.meta.uid,), _SHORT)
 
 
+def plan_refused(pool: NodePool, fault: str) -> Event:
+    """A plan that would have bought from the pool broke a rule."""
+    message = f"Plan not acted on, it breaks a rule: {fault}"
+    return Event(_of_pool(pool), "PlanRefused", message, WARNING, (pool.meta.uid,), _FIVE_MINUTES)
+
+
 def insufficient_capacity(claim: NodeClaim, why: str) -> Event:
     """No machine was to be had for the claim."""
     message = f"NodeClaim {claim.name} event: {why}"

@@ -17,14 +17,16 @@ from nodesmith.adapters.memory.cloud import MemoryCloud, Rented, Timing
 from nodesmith.adapters.memory.cluster import MemoryCluster
 from nodesmith.adapters.memory.faults import Faults
 from nodesmith.adapters.memory.queue import MemoryQueue
-from nodesmith.adapters.memory.recording import RecordedEvents, RecordedMetrics
+from nodesmith.adapters.memory.recording import RecordedEvents, RecordedMetrics, RecordedScenarios
 from nodesmith.api.kind import Manifest
 from nodesmith.api.kinds import DEPLOYMENT, NODE, NODE_CLAIM, POD, STATEFUL_SET
 from nodesmith.controllers.build import Controllers, at_once, build
+from nodesmith.controllers.disruption.loop import Decide, Validate
 from nodesmith.controllers.instance_status import AskForSick
 from nodesmith.controllers.ports import Ports
 from nodesmith.controllers.shell import Options
 from nodesmith.decide.disrupt.decide import decide, validate
+from nodesmith.decide.schedule.checked import Solve
 from nodesmith.decide.schedule.solve import schedule
 from nodesmith.model.labels import CAPACITY_TYPE, SPOT
 from nodesmith.model.meta import Condition
@@ -114,6 +116,7 @@ class SmallWorld:
         self.interruptions = MemoryInterruptions(base.engine, self.cloud, self.queue)
         self.events = RecordedEvents(clock)
         self.metrics = RecordedMetrics()
+        self.scenarios = RecordedScenarios()
         self.sick_instances: AskForSick | None = None
         self.on_step: list[Callable[[], None]] = []
         self._apps: dict[str, int] = {}
@@ -215,6 +218,10 @@ class SmallWorld:
         cluster: Cluster | None = None,
         cloud: Cloud | None = None,
         seed: int = 7,
+        solve: Solve = schedule,
+        fallback: Solve | None = None,
+        decide: Decide = decide,
+        validate: Validate = validate,
     ) -> Controllers:
         """Controllers that have not begun."""
         ports = Ports(
@@ -226,11 +233,13 @@ class SmallWorld:
             log=NoLog(),
             queue=self.queue,
             sick_instances=self.sick_instances,
+            scenarios=self.scenarios,
         )
         return build(
             ports,
             options or Options(cluster_name="small"),
-            solve=schedule,
+            solve=solve,
+            fallback=fallback,
             decide=decide,
             validate=validate,
             rng=random.Random(seed),

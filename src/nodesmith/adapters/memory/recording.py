@@ -1,9 +1,11 @@
-"""Events and metrics that are kept, for tests and for telling a story afterwards."""
+"""Events, metrics and scenarios that are kept, for tests and for telling a story afterwards."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.events import Event
@@ -55,3 +57,15 @@ class RecordedMetrics:
 
 def _sorted(labels: dict[str, str]) -> Labels:
     return tuple(sorted(labels.items()))
+
+
+class RecordedScenarios:
+    """A `Scenarios` that keeps all, by name."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Mapping[str, Mapping[str, Any]]] = {}
+
+    def keep(self, name: str, files: Mapping[str, Mapping[str, Any]], /) -> str:
+        """The documents are kept; returns the name."""
+        self.kept[name] = files
+        return name

@@ -98,6 +98,11 @@ SCHEDULING: Final = (
     _gauge("scheduler_queue_depth", "controller scheduling_id", "Pods that wait to be planned."),
     _gauge("scheduler_unfinished_work_seconds", "controller scheduling_id", "How long the planning under way has run."),
     _gauge("scheduler_ignored_pods_count", "", "Pods left alone, because their volumes or claims cannot be read."),
+    _counter(
+        "scheduler_refused_plans_total",
+        "controller outcome",
+        "Plans that broke a rule and were not acted on; the outcome says what was done instead.",
+    ),
     _gauge("scheduler_unschedulable_pods_count", "controller", "Pods for which the last plan found no place."),
     _gauge("scheduler_pending_pods_by_effective_zone_count", "controller zone", "Planned pods by the zone they need."),
 )

@@ -16,13 +16,15 @@ from nodesmith.controllers.controller import Again, Outcome
 from nodesmith.controllers.decisions import DecisionRecord, Decisions, decision_id
 from nodesmith.controllers.disruption.prices import Prices
 from nodesmith.controllers.disruption.queue import CommandQueue
+from nodesmith.controllers.guard import DISRUPTION, Guard
 from nodesmith.controllers.provisioning.catalogs import catalog_of, may_disrupt
 from nodesmith.controllers.provisioning.provisioner import PATIENCE
 from nodesmith.controllers.shell import Shell
 from nodesmith.decide.disrupt.policy import Policy
+from nodesmith.decide.disrupt.standing import faults_of, greedy, problem_of
 from nodesmith.decide.disrupt.verdict import Memory, Rejected, Verdict
 from nodesmith.decide.lifecycle.quiet import Sight
-from nodesmith.decide.schedule.problem import Catalog
+from nodesmith.decide.schedule.problem import Catalog, Problem
 from nodesmith.model.nodepool import NodePool
 from nodesmith.plan.command import Command, to_json
 from nodesmith.plan.stay import StayCode, Told
@@ -70,13 +72,21 @@ class DisruptionLoop:
     """Finds one command a pass and starts it."""
 
     def __init__(
-        self, shell: Shell, queue: CommandQueue, decisions: Decisions, decide: Decide, validate: Validate
+        self,
+        shell: Shell,
+        queue: CommandQueue,
+        decisions: Decisions,
+        decide: Decide,
+        validate: Validate,
+        *,
+        guard: Guard,
     ) -> None:
         self._shell = shell
         self._queue = queue
         self._decisions = decisions
         self._decide = decide
         self._validate = validate
+        self._guard = guard
         self._memory = Memory()
         self._failures: dict[str, int] = {}
         self._has_recovered = False
@@ -115,7 +125,7 @@ class DisruptionLoop:
             is_final = all(stay.code not in _PASSING for stay in verdict.stays)
             self._nothing_to_see = sight if is_final and not verdict.blocked else None
             return Again(QUIET)
-        await self._carry_out(verdict.command)
+        await self._carry_out(verdict.command, snapshot, catalog)
         return Again(AT_ONCE)
 
     def _snapshot(self) -> Snapshot | None:
@@ -133,14 +143,23 @@ class DisruptionLoop:
     def _policy(self) -> Policy:
         return replace(self._shell.options.policy, queued=self._queue.queued_provider_ids())
 
-    async def _carry_out(self, command: Command) -> None:
+    async def _carry_out(self, command: Command, snapshot: Snapshot, catalog: Catalog) -> None:
         wait = command.method.validation_wait
         if wait:
             await self._shell.clock.sleep(wait)
-            upheld = await self._uphold(command)
+            now = self._snapshot()
+            if now is None:
+                return
+            snapshot, catalog = now, await self._catalog(now)
+            upheld = await self._uphold(command, snapshot, catalog)
             if upheld is None:
                 return
             command = upheld
+        valid = await self._valid(command, snapshot, catalog)
+        if valid is not None:
+            await self._start(valid)
+
+    async def _start(self, command: Command) -> None:
         id_ = decision_id(self._shell.rng.getrandbits(64))
         try:
             await self._queue.start(command, id_)
@@ -149,12 +168,40 @@ class DisruptionLoop:
             return
         self._record(command, id_)
 
-    async def _uphold(self, command: Command) -> Command | None:
+    async def _valid(self, command: Command, snapshot: Snapshot, catalog: Catalog) -> Command | None:
+        """The command if it breaks no rule, else what the plain greedy makes of the cluster if that breaks none."""
+        policy = self._policy()
+        problem, faults = await self._judged(command, snapshot, catalog, policy)
+        if not faults:
+            return command
+        plainer = replace(policy, options=greedy(policy.options))
+        verdict = await self._shell.run_solver(
+            lambda: self._decide(snapshot, catalog, now=snapshot.taken_at, policy=plainer, memory=self._memory)
+        )
+        second, more = verdict.command, tuple[str, ...]()
+        if second is not None:
+            _, more = await self._judged(second, snapshot, catalog, plainer)
+        instead = second if second is not None and not more else None
+        await self._guard.report(
+            problem,
+            (*faults, *(f"plain greedy: {fault}" for fault in more)),
+            controller=DISRUPTION,
+            outcome="none" if instead is None else "plain greedy",
+            pools=command.pools,
+        )
+        if instead is None:
+            self._rest_longer(command.nodes)
+        return instead
+
+    async def _judged(
+        self, command: Command, snapshot: Snapshot, catalog: Catalog, policy: Policy
+    ) -> tuple[Problem, tuple[str, ...]]:
+        problem = problem_of(command, snapshot, catalog, policy.options)
+        return problem, await self._shell.run_solver(lambda: faults_of(command, problem))
+
+    async def _uphold(self, command: Command, snapshot: Snapshot, catalog: Catalog) -> Command | None:
         """The command as it is decided now, or None when it no longer stands."""
-        snapshot = self._snapshot()
-        if snapshot is None:
-            return None
-        catalog, policy = await self._catalog(snapshot), self._policy()
+        policy = self._policy()
         answer = await self._shell.run_solver(
             lambda: self._validate(command, snapshot, catalog, now=snapshot.taken_at, policy=policy)
         )

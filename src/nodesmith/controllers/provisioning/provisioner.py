@@ -7,19 +7,21 @@ pool with limits buys nothing meanwhile. So a launch that hangs holds up nobody 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from nodesmith.controllers import tell
 from nodesmith.controllers.controller import DONE, Again, Outcome
 from nodesmith.controllers.decisions import DecisionRecord, Decisions, decision_id
+from nodesmith.controllers.guard import Guard
 from nodesmith.controllers.provisioning.bookkeeping import PodTimes
 from nodesmith.controllers.provisioning.catalogs import catalog_of, may_buy
 from nodesmith.controllers.provisioning.naming import create_named
 from nodesmith.controllers.shell import Shell
 from nodesmith.decide.disrupt.protection import Guards, is_protected, prevents
 from nodesmith.decide.lifecycle.newclaim import claim_for, planned_pods
+from nodesmith.decide.schedule.checked import Solve
 from nodesmith.decide.schedule.problem import Catalog, Problem, pods_to_place
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
@@ -35,17 +37,16 @@ PATIENCE: Final = timedelta(seconds=10)
 LOOK_AGAIN: Final = timedelta(seconds=1)
 CREATES_AT_ONCE: Final = 10
 
-Solve = Callable[[Problem], SchedulePlan]
-
 
 class Provisioner:
     """Buys machines for pods."""
 
-    def __init__(self, shell: Shell, solve: Solve, decisions: Decisions, times: PodTimes) -> None:
+    def __init__(self, shell: Shell, solve: Solve, decisions: Decisions, times: PodTimes, guard: Guard) -> None:
         self._shell = shell
         self._times = times
         self._solve = solve
         self._decisions = decisions
+        self._guard = guard
 
     async def reconcile(self, _: str) -> Outcome:
         """Every pod that waits has a node, a claim, or an event that says why not."""
@@ -65,11 +66,14 @@ class Provisioner:
         problem = Problem(snapshot, catalog, pods, options=self._shell.options.schedule)
         self._shell.metrics.set("scheduler_queue_depth", len(pods), controller="provisioner", scheduling_id="")
         started = self._shell.clock.monotonic()
-        plan = await self._shell.run_solver(lambda: self._solve(problem))
+        plan = await self._guard.plan(problem, self._solve)
         took = self._shell.clock.monotonic() - started
         self._shell.metrics.observe("scheduler_scheduling_duration_seconds", took, controller="provisioner")
         self._times.decided(pods)
-        await self._carry_out(problem, plan)
+        if plan is None:
+            self._tell_no_plan(pods)
+        else:
+            await self._carry_out(problem, plan)
         return DONE
 
     async def _catalog(self, snapshot: Snapshot, launching: Sequence[NodeClaim]) -> Catalog:
@@ -161,6 +165,12 @@ class Provisioner:
         for key, why in unplaced.items():
             if key in pods:
                 self._shell.events.publish(tell.failed_scheduling(pods[key], str(why)))
+
+    def _tell_no_plan(self, pods: Sequence[Pod]) -> None:
+        """Nothing is done; the pods are planned for again when they are next told of (every ten seconds)."""
+        self._shell.metrics.set("scheduler_unschedulable_pods_count", len(pods), controller="provisioner")
+        for pod in pods:
+            self._shell.events.publish(tell.failed_scheduling(pod, "every plan that was made breaks a rule"))
 
     def _nominate(self, snapshot: Snapshot, node_name: str, pod: Pod | None) -> None:
         self._shell.store.nominate(node_name, now=self._shell.now())
