@@ -32,6 +32,10 @@ def codes(asked: Problem, answer: SchedulePlan) -> set[Code]:
     return {violation.code for violation in validate(asked, answer)}
 
 
+def test_a_plan_about_nobody_is_valid() -> None:
+    assert not validate(problem([]), SchedulePlan())
+
+
 def claim_of(name: str = "data", **fields: Any) -> PersistentVolumeClaim:
     meta = ObjectMeta(name, "default", **fields.pop("meta", {}))
     return PersistentVolumeClaim(meta, **{"volume_name": "pv", "is_bind_completed": True, **fields})

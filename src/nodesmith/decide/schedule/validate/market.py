@@ -72,9 +72,8 @@ class Market:
 
     def amounts(self, parts: Iterable[Mapping[str, int]]) -> Amounts:
         """A row of amounts for each part, one column a resource; what is not named is none."""
-        return np.array(
-            [[max(0, min(part.get(name, 0), LARGEST)) for name in self.resources] for part in parts], np.int64
-        ).reshape(-1, len(self.resources))
+        rows = [[max(0, min(part.get(name, 0), LARGEST)) for name in self.resources] for part in parts]
+        return np.array(rows, np.int64).reshape(len(rows), len(self.resources))
 
     def settles(self, key: str) -> bool:
         """Whether offerings, not types, decide the label."""
