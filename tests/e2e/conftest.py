@@ -9,6 +9,7 @@ from nodesmith.adapters.clock import RealClock
 from nodesmith.adapters.kubernetes import kubeconfig
 from nodesmith.adapters.kubernetes.transport import Transport
 from tests.e2e.controlplane import ControlPlane, running
+from tests.e2e.stage import Stage, open_stage
 from tools.controlplane import build
 
 
@@ -41,3 +42,12 @@ async def bare_transport(bare_plane: ControlPlane) -> AsyncIterator[Transport]:
     """The administrator's connection to the bare control plane."""
     async with Transport(kubeconfig.load([bare_plane.kubeconfig]), RealClock()) as transport:
         yield transport
+
+
+@pytest.fixture(scope="session")
+def stage(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A cluster with nodesmith installed, and running."""
+    with open_stage(programs, tmp_path_factory.mktemp("stage")) as stage:
+        stage.controller.start()
+        stage.controller.wait_until_leading()
+        yield stage

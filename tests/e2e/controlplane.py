@@ -55,6 +55,8 @@ class ControlPlane:
     controllers: Sequence[str] = EVERYTHING
     schedules: bool = True
     simulates_nodes: bool = True
+    stages: Path | None = None
+    """How kwok brings nodes and pods along, where that is not by its own stages."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
 
@@ -163,6 +165,7 @@ class ControlPlane:
                 f"--kubeconfig={self.kubeconfig}",
                 "--manage-all-nodes=true",
                 f"--server-address=127.0.0.1:{self._port('kwok')}",
+                *((f"--config={self.stages}", "--node-lease-duration-seconds=40") if self.stages else ()),
             )
 
     def kill(self, name: str) -> None:
@@ -195,7 +198,7 @@ class ControlPlane:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                preexec_fn=_die_with_parent if _is_main_thread() else None,  # noqa: PLW1509 - one system call
+                preexec_fn=die_with_parent if _is_main_thread() else None,  # noqa: PLW1509 - one system call
             )
 
     def _write_keys(self) -> None:
@@ -255,7 +258,7 @@ def _is_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """A test run that is killed leaves nothing behind (Linux only; elsewhere nothing happens)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)

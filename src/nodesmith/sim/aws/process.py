@@ -7,11 +7,12 @@ import json
 import subprocess
 import sys
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import TYPE_CHECKING, Final, Self
+from typing import IO, TYPE_CHECKING, Final, Self
 
 from nodesmith.sim.aws.control import Control
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
 STOP_S: Final = 5
@@ -20,9 +21,19 @@ STOP_S: Final = 5
 class BoxProcess(AbstractContextManager["BoxProcess"], AbstractAsyncContextManager["BoxProcess"]):
     """AWS in its own process; it ends with this one, since it watches its standard input."""
 
-    def __init__(self, *, seed: int = 0, region: str = "ap-northeast-2", port: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        region: str = "ap-northeast-2",
+        port: int = 0,
+        program: Sequence[str] = ("nodesmith.sim.aws",),
+        log: IO[str] | None = None,
+    ) -> None:
+        """`program` is the module to run with arguments of its own; its standard error goes to `log`."""
         self.region = region
-        self._arguments = [f"--port={port}", f"--seed={seed}", f"--region={region}", "--until-stdin-closes"]
+        self._arguments = [*program, f"--port={port}", f"--seed={seed}", f"--region={region}", "--until-stdin-closes"]
+        self._log = log
         self._process: subprocess.Popen[str] | None = None
         self._url = ""
 
@@ -48,8 +59,10 @@ class BoxProcess(AbstractContextManager["BoxProcess"], AbstractAsyncContextManag
         Raises:
             RuntimeError: the process ended instead.
         """
-        command = [sys.executable, "-m", "nodesmith.sim.aws", *self._arguments]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module
+        command = [sys.executable, "-m", *self._arguments]
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
+        )
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line:
             code = self._process.wait()

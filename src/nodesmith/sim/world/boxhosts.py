@@ -7,14 +7,14 @@ it in if the role is mapped, in the aws-auth ConfigMap or by an EKS access entry
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import yaml
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.eks.models import eks_backends
 from moto.iam.models import iam_backends
 
-from nodesmith.adapters.memory.server import ApiServer
+from nodesmith.api.kind import Kind, Manifest
 from nodesmith.api.kinds import CONFIG_MAP
 from nodesmith.model.labels import ARCH, INSTANCE_TYPE, OS, REGION, ZONE
 from nodesmith.model.quantity import parse, parse_resource
@@ -36,10 +36,18 @@ _CORE_STEPS: Final = ((1000, 600), (1000, 100), (2000, 50))
 _REST: Final = 25
 
 
+class Finds(Protocol):
+    """Where aws-auth is looked up."""
+
+    def find(self, kind: Kind[Any], name: str, *, namespace: str = "") -> Manifest | None:
+        """The object, or None."""
+        ...
+
+
 class BoxHosts:
     """Running instances of the box in one region."""
 
-    def __init__(self, box: Box, server: ApiServer, cluster: str) -> None:
+    def __init__(self, box: Box, server: Finds, cluster: str) -> None:
         self._box = box
         self._server = server
         self._cluster = cluster

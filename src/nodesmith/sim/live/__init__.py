@@ -1,0 +1,1 @@
+"""AWS in a box whose instances join a real cluster, in real time."""
