@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 import pytest
 
@@ -14,6 +18,8 @@ from nodesmith.ports.cloud import Machine
 from nodesmith.ports.errors import CapacityUnavailable, CreateFailed, NodeClassNotReady, NotFound, PortError
 from nodesmith.sim.aws.control import FaultRule, PoolRule
 from tests.functional.aws.conftest import SPEC, Bench, claim_of
+
+T = TypeVar("T")
 
 
 async def all_of(bench: Bench, claims: list[NodeClaim]) -> list[Machine]:
@@ -31,12 +37,25 @@ async def test_twenty_claims_share_their_calls(bench: Bench) -> None:
     # 256 characters of tag hold 18 names of 13 characters.
     assert calls["ec2:CreateFleet"] == 2
     assert calls["ec2:DescribeInstances"] == 1
+    # One for each number of pods, and the one that the validation made.
+    assert calls["ec2:CreateLaunchTemplate"] == 3
     async with asyncio.TaskGroup() as group:
         for machine in machines:
             group.create_task(bench.cloud.delete(machine.provider_id))
     calls = Counter(call.name for call in bench.calls())
     assert (calls["ec2:DescribeInstances"], calls["ec2:TerminateInstances"]) == (2, 1)
     assert not await bench.cloud.list()
+
+
+async def test_claims_of_four_kinds_are_four_fleets(bench: Bench) -> None:
+    kinds = (("t4g.large",), ("m7g.large",), ("t4g.large", "m7g.large"), ("m7g.xlarge",))
+    claims = [claim_of(f"default-{number:05d}", types=kinds[number % 4]) for number in range(20)]
+    before = len(bench.calls())
+    machines = await all_of(bench, claims)
+    assert [each.claim_name for each in machines] == [claim.name for claim in claims]
+    assert {each.instance_type for each in machines[3::4]} == {"m7g.xlarge"}
+    calls = Counter(call.name for call in bench.calls()[before:])
+    assert calls == {"ec2:DescribeInstances": 1, "ec2:CreateLaunchTemplate": 3, "ec2:CreateFleet": 4}
 
 
 async def test_the_controller_that_starts_again_finds_every_instance_of_a_shared_launch(bench: Bench) -> None:
@@ -63,33 +82,46 @@ async def test_a_claim_whose_instance_is_gone_gets_another(bench: Bench) -> None
 async def test_nothing_is_lost_or_doubled_while_a_fifth_of_the_calls_fails(bench: Bench) -> None:
     await asyncio.to_thread(
         bench.control.faults,
-        FaultRule("ec2:CreateFleet", "lost-reply", 0.1),
-        FaultRule("ec2:*", "error", 0.05),
-        FaultRule("ec2:*", "throttle", 0.05),
+        FaultRule("ec2:*", "lost-reply", 0.06),
+        FaultRule("ec2:*", "error", 0.08),
+        FaultRule("ec2:*", "throttle", 0.08),
     )
     claims = [
         claim_of(f"pool-{number % 7}-{number:05d}", types=("t4g.large", "m7g.large")[: 1 + number % 2])
-        for number in range(100)
+        for number in range(300)
     ]
 
-    async def insist(claim: NodeClaim) -> Machine:
-        for _ in range(10):
+    async def insist(act: Callable[[], Awaitable[T]]) -> T:
+        """As a controller does: what failed is done again."""
+        for _ in range(12):
             try:
-                return await bench.cloud.create(claim)
+                return await act()
+            except NotFound:
+                raise
             except PortError:
                 continue
-        raise AssertionError(claim.name)
+        raise AssertionError
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(insist(claim)) for claim in claims]
-    machines = [task.result() for task in tasks]
-    assert len({each.provider_id for each in machines}) == 100
-    alive = await bench.cloud.list()
-    assert {each.provider_id for each in alive} == {each.provider_id for each in machines}
-    async with asyncio.TaskGroup() as group:
-        for each in machines:
-            group.create_task(bench.cloud.delete(each.provider_id))
-    assert not await bench.cloud.list()
+    async def for_each(acts: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(insist(act)) for act in acts]
+        return [task.result() for task in tasks]
+
+    async def end(provider_id: str) -> None:
+        with suppress(NotFound):
+            await bench.cloud.delete(provider_id)
+
+    machines = await for_each(partial(bench.cloud.create, claim) for claim in claims)
+    ids = {each.provider_id for each in machines}
+    assert len(ids) == 300
+    assert {each.provider_id for each in await insist(bench.cloud.list)} == ids
+    described = await for_each(partial(bench.cloud.get, each.provider_id) for each in machines)
+    assert [each.provider_id for each in described] == [each.provider_id for each in machines]
+    await for_each(partial(end, each.provider_id) for each in machines)
+    assert not await insist(bench.cloud.list)
+    calls = bench.calls()
+    assert any(call.name == "ec2:CreateFleet" and call.error for call in calls)
+    assert any(call.name == "ec2:TerminateInstances" and call.error for call in calls)
 
 
 async def test_part_of_a_shared_launch_may_fail(bench: Bench) -> None:

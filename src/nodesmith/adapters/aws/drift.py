@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodesmith.adapters.aws.images import image_for, image_requirements
+from nodesmith.adapters.aws.images import ImageChoice
 from nodesmith.adapters.aws.instances import Instance
 from nodesmith.adapters.aws.typelabels import Place
 from nodesmith.api.ec2nodeclass import EC2NodeClass
@@ -31,8 +31,7 @@ def static_drift(claim: NodeClaim, node_class: EC2NodeClass, ca_bundle: str) -> 
 
 def image_drift(claim: NodeClaim, node_class: EC2NodeClass, type_: InstanceType) -> str | None:
     """`AMIDrift` when the NodeClass now means another image for the claim's type."""
-    images = [(image, image_requirements(image)) for image in node_class.status.amis]
-    image = image_for(images, type_.requirements)
+    image = ImageChoice(node_class.status.amis).of(type_.requirements)
     return "AMIDrift" if image is None or image.id != claim.image_id else None
 
 

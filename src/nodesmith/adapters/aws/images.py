@@ -187,9 +187,21 @@ def image_requirements(image: AMI) -> Requirements:
     return Requirements.of(Requirement.of(each.key, each.operator, each.values) for each in image.requirements)
 
 
-def image_for(images: Sequence[tuple[AMI, Requirements]], labels: Requirements) -> AMI | None:
-    """The first image that boots on a type with these labels, or None."""
-    return next((image for image, wanted in images if labels.conflict_with_new_node(wanted) is None), None)
+class ImageChoice:
+    """Which of a NodeClass' images boots on a type: the first that fits. Types that are alike share an answer."""
+
+    def __init__(self, images: Sequence[AMI]) -> None:
+        self._images = [(image, image_requirements(image)) for image in images]
+        self._keys = sorted({each.key for _, wanted in self._images for each in wanted})
+        self._known: dict[tuple[Requirement | None, ...], AMI | None] = {}
+
+    def of(self, labels: Requirements) -> AMI | None:
+        """The image for a type with these labels, or None."""
+        kind = tuple(labels.by_key.get(key) for key in self._keys)
+        if kind not in self._known:
+            fitting = (image for image, wanted in self._images if labels.conflict_with_new_node(wanted) is None)
+            self._known[kind] = next(fitting, None)
+        return self._known[kind]
 
 
 def _rank(image: FoundImage) -> tuple[bool, float, str]:

@@ -28,16 +28,17 @@ from nodesmith.adapters.aws.fleet import (
     FleetAnswer,
     FleetError,
     Launched,
-    fleet_key,
     parse_fleet,
     shared_requests,
 )
 from nodesmith.adapters.aws.instances import Instance
 from nodesmith.adapters.aws.instancestore import InstanceStore, is_gone
+from nodesmith.adapters.aws.launchmemo import LaunchMemo
+from nodesmith.adapters.aws.launchtemplate import LaunchTemplate
 from nodesmith.adapters.aws.machines import Bought, machine_of
 from nodesmith.adapters.aws.network import Network
 from nodesmith.adapters.aws.offers import Catalogue, Offers, Reservations
-from nodesmith.adapters.aws.planlaunch import Chosen, Frame, LaunchPlan, choose, plan_launch
+from nodesmith.adapters.aws.planlaunch import Chosen, Frame, LaunchPlan
 from nodesmith.adapters.aws.settings import AwsSettings
 from nodesmith.adapters.aws.subnets import SubnetChoice
 from nodesmith.adapters.aws.templates import Templates
@@ -86,6 +87,7 @@ class Launcher:
 
     def __init__(self, parts: Parts, workers: asyncio.Semaphore) -> None:
         self._parts = parts
+        self._memo = LaunchMemo()
         self._fleets: Batcher[str, Asker, FleetAnswer] = Batcher(
             parts.clock, CREATE_FLEET_WINDOW, self._create_fleets, workers
         )
@@ -110,7 +112,7 @@ class Launcher:
         while True:
             catalogue = await self._catalogue(node_class)
             try:
-                chosen = choose(claim, catalogue.types)
+                chosen = self._memo.choose(claim, node_class, catalogue)
             except CapacityUnavailable as error:
                 raise refusal or error from None
             if refusal is not None and chosen.capacity_type in tried:
@@ -133,7 +135,7 @@ class Launcher:
         subnets = await self._choose_subnets(node_class, chosen)
         used: set[str] = set()
         try:
-            plan = plan_launch(claim, node_class, chosen, frame, subnets)
+            plan = self._memo.plan(claim, node_class, chosen, frame, subnets)
             launched = await self._fleet(plan, asker, chosen, catalogue)
             used.add(launched.subnet)
         finally:
@@ -167,8 +169,7 @@ class Launcher:
         """
         told: list[AwsAnswer] = []
         for look in range(1, _LOOKS + 1):
-            for template in plan.templates:
-                await self._ensure(template.name, plan)
+            await self._ensure(plan)
             answer = await self._ask(plan, asker)
             self._learn(answer, chosen, catalogue)
             if answer.launched:
@@ -183,20 +184,34 @@ class Launcher:
             await self._parts.clock.sleep(_LOOK_AGAIN_AFTER)
         raise launch_failure(told)
 
-    async def _ensure(self, name: str, plan: LaunchPlan) -> None:
-        template = next(each for each in plan.templates if each.name == name)
+    async def _ensure(self, plan: LaunchPlan) -> None:
+        """The plan's templates are there; those that are not known are made side by side.
+
+        Raises:
+            CreateFailed: when one cannot be made.
+        """
+        missing = [each for each in plan.templates if not self._parts.templates.has(each)]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._ensured(each)) for each in missing]
+        for failure in (task.result() for task in tasks):
+            if failure is not None:
+                raise failure
+
+    async def _ensured(self, template: LaunchTemplate) -> PortError | None:
+        """Why the template is not there, or None: a failure as a value does not break off the others."""
         try:
             await self._parts.templates.ensure(template)
-        except (Throttled, NoAnswer):
-            raise
+        except (Throttled, NoAnswer) as error:
+            return error
         except PortError as error:
             reason, sentence = launch_reason(str(error))
-            raise CreateFailed(reason, f"{sentence}: {error}") from error
+            return CreateFailed(reason, f"{sentence}: {error}")
+        return None
 
     async def _ask(self, plan: LaunchPlan, asker: Asker) -> FleetAnswer:
         """What came of it; an error of the whole call counts as an error of every way to launch."""
         try:
-            return await self._fleets.submit(fleet_key(plan.request), asker)
+            return await self._fleets.submit(plan.key, asker)
         except (Throttled, NoAnswer):
             raise
         except PortError as error:
@@ -205,17 +220,23 @@ class Launcher:
     async def _create_fleets(self, key: str, askers: Sequence[Asker]) -> list[FleetAnswer | PortError]:
         """One answer an asker: its instance, or why there is none."""
         request: Mapping[str, Any] = json.loads(key)
-        answers: dict[str, FleetAnswer | PortError] = {}
-        for joint, group in shared_requests(request, askers):
-            try:
-                raw = await self._parts.client.call("ec2", "CreateFleet", **joint)
-            except PortError as error:
-                answers |= {each.claim: error for each in group}
-                continue
-            parsed = parse_fleet(raw)
-            for place, each in enumerate(group):
-                answers[each.claim] = FleetAnswer(parsed.launched[place : place + 1], parsed.errors)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._create_fleet(*each)) for each in shared_requests(request, askers)]
+        answers = {claim: answer for task in tasks for claim, answer in task.result().items()}
         return [answers[each.claim] for each in askers]
+
+    async def _create_fleet(
+        self, request: Mapping[str, Any], askers: Sequence[Asker]
+    ) -> dict[str, FleetAnswer | PortError]:
+        """What came of one call, by claim."""
+        try:
+            parsed = parse_fleet(await self._parts.client.call("ec2", "CreateFleet", **request))
+        except PortError as error:
+            return {each.claim: error for each in askers}
+        launched = parsed.launched
+        return {
+            each.claim: FleetAnswer(launched[place : place + 1], parsed.errors) for place, each in enumerate(askers)
+        }
 
     def _learn(self, answer: FleetAnswer, chosen: Chosen, catalogue: Catalogue) -> None:
         """What the errors tell about offerings, subnets and reservations is remembered."""

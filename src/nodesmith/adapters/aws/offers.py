@@ -15,7 +15,7 @@ from nodesmith.adapters.aws.cache import Cache
 from nodesmith.adapters.aws.capacity import NodeShape, capacity_of, overhead_of, shape_of
 from nodesmith.adapters.aws.catalog import TypeFacts
 from nodesmith.adapters.aws.families import Family, family_of
-from nodesmith.adapters.aws.images import image_for, image_requirements
+from nodesmith.adapters.aws.images import ImageChoice
 from nodesmith.adapters.aws.network import Network
 from nodesmith.adapters.aws.offerings import Market, is_compatible, offerings_of, open_zones
 from nodesmith.adapters.aws.prices import Prices
@@ -211,12 +211,12 @@ class Offers:
             reserved_enis=self._settings.reserved_enis,
         )
         strategy = place.placement_group.strategy if place.placement_group else ""
-        images = [(image, image_requirements(image)) for image in node_class.status.amis]
+        images = ImageChoice(node_class.status.amis)
         shaped: list[Shaped] = []
         for name in sorted(types.facts):
             facts = types.facts[name]
             requirements = requirements_of(facts, types.zones.get(name, ()), place, family)
-            image = image_for(images, requirements) if self._types.has_learnt else None
+            image = images.of(requirements) if self._types.has_learnt else None
             learnt = self._types.memory_of(name, image.id) if image else None
             shaped.append(
                 _shaped(facts, requirements, shape, learnt, node_class=node_class, family=family, strategy=strategy)

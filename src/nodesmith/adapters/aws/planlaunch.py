@@ -9,11 +9,11 @@ from typing import Any, Final
 import msgspec
 
 from nodesmith.adapters.aws.families import Family, family_of
-from nodesmith.adapters.aws.fleet import FleetOptions, Override, fleet_request
-from nodesmith.adapters.aws.images import image_for, image_requirements
+from nodesmith.adapters.aws.fleet import FleetOptions, Override, fleet_key, fleet_request
+from nodesmith.adapters.aws.images import ImageChoice
 from nodesmith.adapters.aws.launchtemplate import LaunchTemplate, TemplateOptions, build_template
 from nodesmith.adapters.aws.names import EFA, ENCLAVE
-from nodesmith.adapters.aws.selection import Candidate, candidates_for, capacity_type_for, narrowed
+from nodesmith.adapters.aws.selection import Candidate, candidates_for, capacity_type_for, holding, narrowed
 from nodesmith.adapters.aws.settings import AwsSettings
 from nodesmith.adapters.aws.tags import launch_tags
 from nodesmith.adapters.aws.typelabels import Place
@@ -73,13 +73,14 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class LaunchPlan:
-    """The templates that must be there, and the fleet request that uses them."""
+    """The templates that must be there, and the fleet request that uses them; `key` is equal for equal requests."""
 
     templates: tuple[LaunchTemplate, ...]
     request: Mapping[str, Any]
     overrides: tuple[Override, ...]
     has_efa: bool
     partition: str = ""
+    key: str = ""
 
 
 @dataclass(slots=True)
@@ -96,7 +97,16 @@ def choose(claim: NodeClaim, types: Sequence[InstanceType]) -> Chosen:
     Raises:
         CapacityUnavailable: when no type that the claim allows can be had.
     """
-    candidates = narrowed(claim.requirements, candidates_for(claim.requirements, claim.requests, types))
+    return choose_of(claim, candidates_for(claim.requirements, types))
+
+
+def choose_of(claim: NodeClaim, allowed: Sequence[Candidate]) -> Chosen:
+    """What to ask for, of what the claim's requirements allow.
+
+    Raises:
+        CapacityUnavailable: when none of it is large enough.
+    """
+    candidates = narrowed(claim.requirements, holding(claim.requests, allowed))
     if not candidates:
         raise CapacityUnavailable(_EXHAUSTED)
     tenancy = claim.requirements.get(TENANCY)
@@ -120,8 +130,12 @@ def plan_launch(
     partition = _partition(claim, frame.place)
     configs: dict[tuple[object, ...], _Config] = {}
     for override in _overrides(node_class, chosen, subnets):
-        options = _options(claim, node_class, chosen, frame, override, partition=partition)
-        configs.setdefault(_group(override, options), _Config(options)).overrides.append(override)
+        kind = _kind(claim, node_class, override)
+        config = configs.get(kind)
+        if config is None:
+            options = _options(claim, node_class, chosen, frame, override, partition=partition)
+            config = configs[kind] = _Config(options)
+        config.overrides.append(override)
     if not configs:
         raise CapacityUnavailable(_NO_OVERRIDES)
     built = [(build_template(_with_user_data(claim, node_class, config, frame)), config) for config in configs.values()]
@@ -131,7 +145,8 @@ def plan_launch(
         _fleet_options(claim, node_class, chosen, frame, overrides[0].offering),
     )
     has_efa = any(config.options.efa_count for _, config in built) or _lists_efa(node_class)
-    return LaunchPlan(tuple(template for template, _ in built), request, overrides, has_efa, partition)
+    templates = tuple(template for template, _ in built)
+    return LaunchPlan(templates, request, overrides, has_efa, partition, fleet_key(request))
 
 
 def _lists_efa(node_class: EC2NodeClass) -> bool:
@@ -140,10 +155,10 @@ def _lists_efa(node_class: EC2NodeClass) -> bool:
 
 def _overrides(node_class: EC2NodeClass, chosen: Chosen, subnets: Mapping[str, str]) -> Iterator[Override]:
     """Each type and zone once, cheapest offering first."""
-    images = [(image, image_requirements(image)) for image in node_class.status.amis]
+    images = ImageChoice(node_class.status.amis)
     seen: set[tuple[str, str]] = set()
     for candidate in chosen.candidates:
-        image = image_for(images, candidate.type.requirements)
+        image = images.of(candidate.type.requirements)
         if image is None:
             continue
         for offering in candidate.offerings:
@@ -154,15 +169,22 @@ def _overrides(node_class: EC2NodeClass, chosen: Chosen, subnets: Mapping[str, s
                 yield Override(candidate.type, offering, subnet, image.id)
 
 
-def _group(override: Override, options: TemplateOptions) -> tuple[object, ...]:
-    return (override.image, override.type.capacity.get(PODS), options.efa_count, options.reservation_id)
+def _kind(claim: NodeClaim, node_class: EC2NodeClass, override: Override) -> tuple[object, ...]:
+    """What overrides of one launch template have in common."""
+    efas = _efas(claim, node_class, override)
+    return (override.image, override.type.capacity.get(PODS), efas, override.offering.reservation_id)
+
+
+def _efas(claim: NodeClaim, node_class: EC2NodeClass, override: Override) -> int:
+    """How many EFA interfaces the launch makes by itself: all that the type has, where a pod wants any."""
+    wants_efa = bool(claim.requests.get(EFA)) and not node_class.spec.network_interfaces
+    return override.type.capacity.get(EFA, 0) if wants_efa else 0
 
 
 def _options(
     claim: NodeClaim, node_class: EC2NodeClass, chosen: Chosen, frame: Frame, override: Override, *, partition: str
 ) -> TemplateOptions:
     offering = override.offering
-    wants_efa = bool(claim.requests.get(EFA)) and not node_class.spec.network_interfaces
     return TemplateOptions(
         image_id=override.image,
         user_data="",
@@ -174,7 +196,7 @@ def _options(
         region=frame.settings.region,
         capacity_type=chosen.capacity_type,
         tenancy=chosen.tenancy,
-        efa_count=override.type.capacity.get(EFA, 0) if wants_efa else 0,
+        efa_count=_efas(claim, node_class, override),
         reservation_id=offering.reservation_id,
         reservation_type=offering.reservation_type,
         reservation_interruptible=offering.reservation_interruptible,

@@ -65,17 +65,33 @@ def is_allowed(offering: Offering, requirements: Requirements) -> bool:
     return all(key not in requirements or requirements.get(key).allows(value) for key, value in stated.items())
 
 
-def candidates_for(requirements: Requirements, requests: Resources, types: Iterable[InstanceType]) -> list[Candidate]:
-    """The types that satisfy a claim, with their offerings that can be had."""
+def candidates_for(requirements: Requirements, types: Iterable[InstanceType]) -> list[Candidate]:
+    """The types that the requirements allow, with their offerings that can be had."""
     names = requirements.get(INSTANCE_TYPE)
+    terms: dict[tuple[str, ...], bool] = {}
     found: list[Candidate] = []
     for each in types:
         if not names.allows(each.name) or each.requirements.intersection_conflict(requirements) is not None:
             continue
-        offerings = tuple(o for o in each.offerings if o.is_available and is_allowed(o, requirements))
-        if offerings and fits(requests, each.allocatable):
+        offerings = tuple(o for o in each.offerings if o.is_available and _is_allowed(o, requirements, terms))
+        if offerings:
             found.append(Candidate(each, offerings))
     return found
+
+
+def holding(requests: Resources, candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The candidates that are large enough."""
+    return [each for each in candidates if fits(requests, each.type.allocatable)]
+
+
+def _is_allowed(offering: Offering, requirements: Requirements, terms: dict[tuple[str, ...], bool]) -> bool:
+    """`is_allowed`, asked once for each place and terms: hundreds of types share a few."""
+    if offering.is_reserved:
+        return is_allowed(offering, requirements)
+    key = (offering.zone, offering.zone_id, offering.capacity_type)
+    if key not in terms:
+        terms[key] = is_allowed(offering, requirements)
+    return terms[key]
 
 
 def narrowed(requirements: Requirements, candidates: Sequence[Candidate]) -> list[Candidate]:

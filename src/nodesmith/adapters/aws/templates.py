@@ -31,9 +31,15 @@ class Templates:
         Raises:
             PortError: when it cannot be made.
         """
-        if self._known.peek(template.name) is None:
+        if not self.has(template):
             await self._known.get(template.name, lambda: self._make(template))
-        self._known.set(template.name, value=True)
+
+    def has(self, template: LaunchTemplate) -> bool:
+        """Whether it is there; then it is kept for another minute."""
+        is_known = self._known.peek(template.name) is not None
+        if is_known:
+            self._known.set(template.name, value=True)
+        return is_known
 
     def forget(self, name: str) -> None:
         """It was not there after all: the next `ensure` makes it."""
@@ -60,10 +66,7 @@ class Templates:
             await self._delete(name)
 
     async def _make(self, template: LaunchTemplate) -> bool:
-        with suppress(NotFound):
-            found = await self._client.call("ec2", "DescribeLaunchTemplates", LaunchTemplateNames=[template.name])
-            if found.get("LaunchTemplates"):
-                return True
+        # Not asked for first: the name says the whole content, so one that is there already is as good as a new one.
         with suppress(AlreadyExists):
             await self._client.call("ec2", "CreateLaunchTemplate", **template.request())
         return True

@@ -17,7 +17,7 @@ from nodesmith.adapters.aws.client import AwsClient
 from nodesmith.adapters.aws.cluster import ClusterSource
 from nodesmith.adapters.aws.errors import DRY_RUN_PASSED, UNAUTHORIZED, AwsRefused
 from nodesmith.adapters.aws.fleet import Asker, shared_requests
-from nodesmith.adapters.aws.images import image_for, image_requirements
+from nodesmith.adapters.aws.images import ImageChoice
 from nodesmith.adapters.aws.names import EXOTIC_RESOURCES
 from nodesmith.adapters.aws.objects import Objects
 from nodesmith.adapters.aws.offers import Catalogue, Offers
@@ -183,11 +183,9 @@ class Validation:
 
 def _type_for(catalogue: Catalogue, node_class: EC2NodeClass, pools: Sequence[NodePool]) -> InstanceType:
     """A type to ask with: plain rather than exotic, of the NodePools' types, and one that an image boots on."""
-    images = [(image, image_requirements(image)) for image in node_class.status.amis]
+    images = ImageChoice(node_class.status.amis)
     bootable = {
-        each.name: each
-        for each in catalogue.types
-        if each.offerings and image_for(images, each.requirements) is not None
+        each.name: each for each in catalogue.types if each.offerings and images.of(each.requirements) is not None
     }
     wanted = [
         each
