@@ -110,6 +110,10 @@ class Walk:
                 yield Problem(here, f"`{path_text(here)}` is an empty entry", "leave it out", is_misshapen=True)
             elif schema.items is not None:
                 yield from self.problems(schema.items, inner, here)
+        if schema.limits.list_type == "set":
+            for index in _later_ones(value):
+                here = (*path, index)
+                yield Problem(here, f"`{path_text(here)}`: {shown(value[index])} is there already", "leave it out")
 
     def _unknown(self, schema: Schema, value: Mapping[str, Any], path: Path) -> Problem:
         name = str(path[-1])
@@ -164,6 +168,11 @@ def shown(value: Any) -> str:
 def is_placeholder(value: Any) -> bool:
     """Whether the text is yet to be filled in (`${CLUSTER_NAME}`)."""
     return isinstance(value, str) and "${" in value
+
+
+def _later_ones(values: list[Any]) -> Iterator[int]:
+    """The positions of values that came before."""
+    return (index for index, value in enumerate(values) if value in values[:index])
 
 
 def _has_type(wanted: Type, value: Any) -> bool:

@@ -9,6 +9,7 @@ from nodesmith.api.wire.checks import each, whole
 from nodesmith.api.wire.field import Field, Rule
 from nodesmith.api.wire.patterns import (
     AWS_KEYS_ALLOWED,
+    AWS_LABELS_ALLOWED,
     CORE_KEYS_ALLOWED,
     KEY_HINT,
     LABEL_VALUE,
@@ -89,14 +90,21 @@ NOT_HOSTNAME: Final = Rule(
     broken=whole(lambda key: key != HOSTNAME),
     hint="no node has a name before it is bought",
 )
-NOT_UNKNOWN_AWS: Final = Rule(
-    cel=domain_cel("self", AWS_GROUP, AWS_KEYS_ALLOWED),
-    message=f'label domain "{AWS_GROUP}" is restricted',
-    broken=whole(lambda key: key in AWS_KEYS_ALLOWED or not is_in_domain(key, AWS_GROUP)),
-    hint="only the labels that AWS nodes have can be used",
-    likely=AWS_KEYS_ALLOWED,
-)
-CLAIM_KEY_RULES: Final = (NOT_CORE, NOT_HOSTNAME, NOT_UNKNOWN_AWS)
+
+
+def _not_unknown_aws(allowed: tuple[str, ...]) -> Rule:
+    return Rule(
+        cel=domain_cel("self", AWS_GROUP, allowed),
+        message=f'label domain "{AWS_GROUP}" is restricted',
+        broken=whole(lambda key: key in allowed or not is_in_domain(key, AWS_GROUP)),
+        hint="only the labels that AWS nodes have can be used",
+        likely=allowed,
+    )
+
+
+NOT_UNKNOWN_AWS: Final = _not_unknown_aws(AWS_KEYS_ALLOWED)
+CLAIM_KEY_RULES: Final = (NOT_CORE, NOT_HOSTNAME, _not_unknown_aws(AWS_LABELS_ALLOWED))
+"""Claims that Karpenter made name their EC2NodeClass among their requirements."""
 POOL_KEY_RULES: Final = (NOT_CORE, NOT_NODEPOOL, NOT_HOSTNAME, NOT_UNKNOWN_AWS)
 
 KEY_FIELD: Final = Field(
