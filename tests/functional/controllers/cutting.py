@@ -1,6 +1,7 @@
 """Ports that stop the process at the n-th effect: before it happens, or after it happened and before anybody hears.
 
-The call never returns; whoever owns the controllers then cancels them all, as `kill -9` would, and starts new ones.
+The call never returns, and no other effect begins any more; whoever owns the controllers then cancels them all, as
+`kill -9` would, and starts new ones.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class Scissors:
     @asynccontextmanager
     async def effect(self, name: str) -> AsyncIterator[None]:
         """The block is one effect."""
+        if self.cut.is_set():
+            await self._stop()
         self.count += 1
         self.names.append(name)
         number = self.count

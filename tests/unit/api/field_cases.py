@@ -153,7 +153,7 @@ def _requirements(root: str, *, is_pool: bool) -> Iterator[Field]:
         only_lint=(
             _requirement("karpenter.sh/capacity-type", "In", "a"),
             _requirement("karpenter.k8s.aws/instance-tenancy", "In", "host"),
-            *([_requirement("karpenter.sh/capacity-type", "In", "spot", "a", "b", least=2)] if is_pool else []),
+            _requirement("karpenter.sh/capacity-type", "In", "spot", "a", "b", least=2),
         )
         if is_pool
         else (),
@@ -520,7 +520,7 @@ def _kubelet() -> Iterator[Field]:
     yield Field("kubelet.evictionSoftGracePeriod", wrong=({signals[0]: "1m"},))
     yield Field(
         "kubelet",
-        right=({"evictionSoft": both, "evictionSoftGracePeriod": {signals[0]: each}} for each in ("1m", "1m30s")),
+        right=[{"evictionSoft": both, "evictionSoftGracePeriod": {signals[0]: each}} for each in ("1m", "1m30s")],
         wrong=(
             {"evictionSoft": both, "evictionSoftGracePeriod": {signals[1]: "1m"}},
             {"evictionSoft": both, "evictionSoftGracePeriod": {signals[0]: "1d"}},
