@@ -100,7 +100,9 @@ def _unknown_value(path: Path, value: Any, allowed: frozenset[str], *, is_error:
 def _too_few(index: int, requirement: Mapping[str, Any], valid: int, *, is_known: bool) -> Iterator[Problem]:
     least, path = requirement.get("minValues"), (*_REQUIREMENTS, index, "minValues")
     if is_known and isinstance(least, int) and 0 < valid < least <= len(requirement["values"]):
-        yield Problem(path, f"`{path_text(path)}`: {least} are asked for, and {valid} of the values exist")
+        yield Problem(
+            path, f"`{path_text(path)}`: {least} are asked for, and {valid} of the values exist", "lower minValues"
+        )
 
 
 def _contradictions(requirements: Any) -> Iterator[Problem]:

@@ -43,6 +43,7 @@ _TOP: Final = ("apiVersion", "kind", "metadata", "spec", "status")
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LONGEST_NAME: Final = 253
 _OUR_GROUPS: Final = frozenset(each.kind.group for each in served.ALL)
+_ABOUT_KINDS: Final = "an object begins with `apiVersion:` and `kind:`"
 _FORMER: Final = {
     "Provisioner": "NodePool (karpenter.sh/v1)",
     "Machine": "NodeClaim (karpenter.sh/v1)",
@@ -101,7 +102,9 @@ def _of_ours(ours: Served, manifest: Manifest) -> Iterator[Problem]:
     yield from _metadata(ours, manifest.get("metadata"))
     for name in manifest:
         if name not in _TOP:
-            yield Problem((name,), f"`{name}` is not a field of {ours.kind.title}", did_you_mean(name, _TOP))
+            yield Problem(
+                (name,), f"`{name}` is not a field of {ours.kind.title}", did_you_mean(name, _TOP) or "leave it out"
+            )
     problems = list(walk.problems(schema_of(ours.struct), _without(manifest, "apiVersion", "kind", "metadata")))
     yield from problems
     if ours is served.NODE_POOL and not any(problem.is_misshapen for problem in problems):
@@ -114,11 +117,12 @@ def _without(manifest: Manifest, *names: str) -> Manifest:
 
 def _metadata(ours: Served, metadata: Any) -> Iterator[Problem]:
     if not isinstance(metadata, Mapping):
-        yield Problem(("metadata",), "`metadata` is missing" if metadata is None else "`metadata` must be an object")
+        told = "`metadata` is missing" if metadata is None else "`metadata` must be an object"
+        yield Problem(("metadata",), told, "metadata: {name: default}")
         return
     for name in metadata:
         if name not in METADATA_FIELDS:
-            hint = did_you_mean(name, METADATA_FIELDS)
+            hint = did_you_mean(name, METADATA_FIELDS) or "leave it out, or make it a label or an annotation"
             yield Problem(("metadata", name), f"`metadata.{name}` is not a field of object metadata", hint)
     yield from Walk(ours.kind.title, minds_unknown=False).problems(
         schema_of(MetadataWire), dict(metadata), ("metadata",)
@@ -135,7 +139,9 @@ def _metadata(ours: Served, metadata: Any) -> Iterator[Problem]:
 def _name(name: Any, *, has_other: bool) -> Iterator[Problem]:
     if name is None or name == "":
         if not has_other:
-            yield Problem(("metadata", "name"), "`metadata.name` is missing")
+            yield Problem(
+                ("metadata", "name"), "`metadata.name` is missing", "a name of your choice, in lower-case letters"
+            )
     elif isinstance(name, str) and not is_placeholder(name) and not _is_name(name):
         hint = "lower-case letters, digits, `-` and `.`, beginning and ending with a letter or digit"
         yield Problem(("metadata", "name"), f"`metadata.name`: {shown(name)} is not a valid name", hint)
@@ -162,7 +168,7 @@ def _unknown_kind(manifest: Manifest, kind_name: Any) -> Iterator[Problem]:
     elif not kind_name or not version:
         likely = did_you_mean(str(kind_name), served.BY_KIND_NAME) if kind_name else ""
         missing = "kind" if not kind_name else "apiVersion"
-        yield Problem((missing,), f"`{missing}` is missing: this is no Kubernetes object", likely)
+        yield Problem((missing,), f"`{missing}` is missing: this is no Kubernetes object", likely or _ABOUT_KINDS)
     elif likely := _close(str(kind_name)):
         yield Problem(("kind",), f"`kind`: {shown(kind_name)} ({version}) is not known", likely)
 

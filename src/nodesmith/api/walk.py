@@ -37,6 +37,7 @@ _NAMES: Final[Mapping[Type, str]] = {
     Type.AMOUNT: "a number or text",
 }
 _LONGEST_SHOWN: Final = 60
+_MOST_NAMED: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +87,12 @@ class Walk:
         for name in sorted(schema.required - value.keys()):
             missing = schema.fields[name]
             if not missing.has_default:
-                yield Problem((*path, name), f"`{path_text((*path, name))}` is missing", missing.limits.hint)
+                yield Problem((*path, name), f"`{path_text((*path, name))}` is missing", _what_it_takes(missing))
 
     def _map(self, schema: Schema, value: Mapping[str, Any], path: Path) -> Iterator[Problem]:
         most = schema.limits.max_properties
         if most is not None and len(value) > most:
-            yield Problem(path, f"`{path_text(path)}` has {len(value)} entries; {most} are allowed")
+            yield _too_many(path, len(value), most)
         for name, inner in value.items():
             if inner is None and schema.items is not None and schema.items.type is Type.STRING:
                 yield Problem((*path, name), f"`{path_text((*path, name))}` is empty", 'write "" for an empty text')
@@ -103,7 +104,7 @@ class Walk:
         if least is not None and len(value) < least:
             yield Problem(path, f"`{path_text(path)}` is an empty list", schema.limits.hint)
         if most is not None and len(value) > most:
-            yield Problem(path, f"`{path_text(path)}` has {len(value)} entries; {most} are allowed")
+            yield _too_many(path, len(value), most)
         for index, inner in enumerate(value):
             here = (*path, index)
             if inner is None:
@@ -126,7 +127,8 @@ class Walk:
         repair = None
         if meant is not None and meant in schema.fields and meant not in value and is_certain(name, meant):
             repair = Repair(RepairKind.RENAME_KEY, meant)
-        return Problem(path, message, f"did you mean `{meant}`?" if meant else "", repair=repair)
+        hint = f"did you mean `{meant}`?" if meant else f"leave it out; there are {_some(schema.fields)}"
+        return Problem(path, message, hint, repair=repair)
 
     def _meant(self, schema: Schema, name: str) -> str | None:
         """The field that was meant: a sibling but for case, the same name elsewhere, a like sibling, a like name."""
@@ -185,20 +187,47 @@ def _has_type(wanted: Type, value: Any) -> bool:
     return isinstance(value, _PYTHON_TYPES[wanted])
 
 
+def _what_it_takes(schema: Schema) -> str:
+    """A hint for who gave nothing, or the wrong thing."""
+    limits = schema.limits
+    if limits.hint:
+        return limits.hint
+    if limits.enum:
+        return f"one of {_listed(limits.enum)}"
+    if limits.minimum is not None:
+        top = "" if limits.maximum is None else f" to {limits.maximum}"
+        return f"a number from {limits.minimum}{top}" if top else f"a number of at least {limits.minimum}"
+    if schema.type is Type.OBJECT:
+        return f"below it, indented, belong {_some(schema.fields)}"
+    if schema.type is Type.MAP:
+        return "below it, indented, are entries such as `name: value`"
+    return f"it takes {_NAMES[schema.type]}"
+
+
+def _some(names: Iterable[str]) -> str:
+    """The names, or the first of many."""
+    listed = list(names)
+    more = ", ..." if len(listed) > _MOST_NAMED else ""
+    return _listed(listed[:_MOST_NAMED]) + more
+
+
+def _too_many(path: Path, count: int, most: int) -> Problem:
+    hint = f"leave out {count - most} of them"
+    return Problem(path, f"`{path_text(path)}` has {count} entries; {most} are allowed", hint)
+
+
 def _empty(schema: Schema, path: Path) -> Problem:
     """An empty value: the API server drops it, so it says nothing."""
     hint = "leave the line out"
-    least, most = schema.limits.minimum, schema.limits.maximum
-    if schema.type is Type.INTEGER and least is not None and most is not None:
-        hint += f", or give a number from {least} to {most}"
-    elif schema.limits.enum:
-        hint += f", or give one of {_listed(schema.limits.enum)}"
+    limits = schema.limits
+    if limits.enum or (schema.type is Type.INTEGER and None not in {limits.minimum, limits.maximum}):
+        hint += f", or give {_what_it_takes(schema)}"
     drop = Repair(RepairKind.DROP)
     return Problem(path, f"`{path_text(path)}` is empty", hint, Severity.WARNING, drop)
 
 
 def _wrong_type(schema: Schema, value: Any, path: Path) -> Problem:
-    hint, repair = "", None
+    hint, repair = _what_it_takes(schema), None
     if schema.type is Type.STRING and isinstance(value, bool | int | float):
         hint, repair = f'put it in quotes: "{shown(value)}"', Repair(RepairKind.QUOTE)
     elif schema.type in {Type.INTEGER, Type.BOOLEAN, Type.NUMBER} and isinstance(value, str) and value:
@@ -229,9 +258,9 @@ def _scalar(schema: Schema, value: Any, path: Path) -> Iterator[Problem]:
         yield from _text(schema, value, path)
     elif not isinstance(value, bool) and isinstance(value, int | float):
         if limits.minimum is not None and value < limits.minimum:
-            yield Problem(path, f"`{name}`: {value} is below {limits.minimum}", limits.hint)
+            yield Problem(path, f"`{name}`: {value} is below {limits.minimum}", _what_it_takes(schema))
         if limits.maximum is not None and value > limits.maximum:
-            yield Problem(path, f"`{name}`: {value} is above {limits.maximum}", limits.hint)
+            yield Problem(path, f"`{name}`: {value} is above {limits.maximum}", _what_it_takes(schema))
 
 
 def _not_allowed(allowed: tuple[str, ...], value: Any, path: Path) -> Problem:
@@ -244,11 +273,13 @@ def _not_allowed(allowed: tuple[str, ...], value: Any, path: Path) -> Problem:
 def _text(schema: Schema, value: str, path: Path) -> Iterator[Problem]:
     limits, name = schema.limits, path_text(path)
     if limits.min_length is not None and len(value) < limits.min_length:
-        yield Problem(path, f"`{name}` may not be empty text", limits.hint)
+        yield Problem(path, f"`{name}` may not be empty text", _what_it_takes(schema))
     elif limits.max_length is not None and len(value) > limits.max_length:
-        yield Problem(path, f"`{name}` has {len(value)} characters; {limits.max_length} are allowed", limits.hint)
+        yield Problem(
+            path, f"`{name}` has {len(value)} characters; {limits.max_length} are allowed", _what_it_takes(schema)
+        )
     elif limits.pattern and not _pattern(limits.pattern).search(value):
-        yield Problem(path, f"`{name}`: {shown(value)} is not valid", limits.hint)
+        yield Problem(path, f"`{name}`: {shown(value)} is not valid", _what_it_takes(schema))
 
 
 def _rules(rules: tuple[Rule, ...], value: Any, path: Path) -> Iterator[Problem]:

@@ -29,10 +29,13 @@ def test_lint_takes_what_is_right_and_refuses_what_is_wrong() -> None:
     assert len(CASES) > 600
 
 
-def test_each_fault_is_one_line_at_the_field_it_is_about() -> None:
+def test_each_fault_is_a_line_and_a_hint() -> None:
     for kind, case in CASES:
         for told in errors(case):
-            assert "\n" not in told.split("\n\nhint")[0], (kind, case.name, told)
+            line, _, hint = told.partition("\n\nhint: ")
+            assert line.startswith("error: x.yaml:1: `"), (kind, case.name, told)
+            assert hint, (kind, case.name, told)
+            assert "\n" not in line + hint, (kind, case.name, told)
 
 
 def fields_of(schema: Schema, path: str = "") -> Iterator[str]:

@@ -39,6 +39,7 @@ from nodesmith.model.labels import GROUP, NODECLASS
 AMI_FAMILIES: Final = ("AL2", "AL2023", "Bottlerocket", "Custom", "Windows2019", "Windows2022", "Windows2025")
 OWN_TAGS: Final = ("eks:eks-cluster-name", f"{GROUP}/nodepool", f"{GROUP}/nodeclaim", NODECLASS)
 OWN_TAG_PREFIX: Final = "kubernetes.io/cluster"
+_ROLE_HINT: Final = "the node role's name; its instance profile is made for you"
 
 
 def _own_tag(key: str) -> Rule:
@@ -57,6 +58,7 @@ TAGS_FIELD: Final = Field(
             cel="self.all(k, k != '')",
             message="empty tag keys aren't supported",
             broken=each_key(lambda key: key != ""),
+            hint="give the tag a name",
         ),
         *(_own_tag(key) for key in OWN_TAGS),
         Rule(
@@ -74,12 +76,12 @@ def _aliases(spec: Any) -> list[str]:
 
 
 def _has_family(spec: Any) -> bool:
-    return bool(_aliases(spec)) or has(spec, "amiFamily") or not has(spec, "amiSelectorTerms")
+    return bool(_aliases(spec)) or has(spec, "amiFamily") or not spec.get("amiSelectorTerms")
 
 
 def _family_fits_alias(spec: Any) -> bool:
     family, aliases = spec.get("amiFamily"), _aliases(spec)
-    if not aliases or family in {None, "Custom"}:
+    if not aliases or family == "Custom" or family not in AMI_FAMILIES:
         return True
     return all(FAMILY_OF_ALIAS.get(family_of(alias), family) == family for alias in aliases)
 
@@ -92,7 +94,7 @@ class EC2NodeClassSpec(Wire, frozen=True, kw_only=True):
             cel="has(self.role) != has(self.instanceProfile)",
             message="must specify exactly one of ['role', 'instanceProfile']",
             broken=whole(lambda spec: counts(spec, "role", "instanceProfile") == 1),
-            hint="role: the node role's name; its instance profile is made for you",
+            hint=f"role: {_ROLE_HINT}",
         ),
         Rule(
             cel="self.amiSelectorTerms.exists(x, has(x.alias)) || has(self.amiFamily)",
@@ -134,14 +136,16 @@ class EC2NodeClassSpec(Wire, frozen=True, kw_only=True):
         str,
         Field(
             "The IAM role of the nodes, by name.",
-            rules=(Rule(cel="self != ''", message="role cannot be empty", broken=whole(bool)),),
+            rules=(Rule(cel="self != ''", message="role cannot be empty", broken=whole(bool), hint=_ROLE_HINT),),
         ),
     ] = ""
     instance_profile: Annotated[
         str | None,
         Field(
             "An instance profile instead of a role.",
-            rules=(Rule(cel="self != ''", message="instanceProfile cannot be empty", broken=whole(bool)),),
+            rules=(
+                Rule(cel="self != ''", message="instanceProfile cannot be empty", broken=whole(bool), hint=_ROLE_HINT),
+            ),
         ),
     ] = None
     tags: Annotated[Mapping[str, str], TAGS_FIELD] = field(default_factory=dict)

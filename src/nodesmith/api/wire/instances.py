@@ -70,6 +70,7 @@ ONE_ROOT: Final = Rule(
     cel="self.filter(x, has(x.rootVolume) ? x.rootVolume == true : false).size() <= 1",
     message="must have only one blockDeviceMappings with rootVolume",
     broken=_later_roots,
+    hint="one volume holds the kubelet's data: leave rootVolume out here",
 )
 
 
@@ -120,6 +121,7 @@ INTERFACE_RULES: Final = (
         ),
         message="network interfaces must have unique network card and device index",
         broken=_same_place,
+        hint="give it a deviceIndex of its own",
     ),
     Rule(
         cel=(
@@ -128,6 +130,7 @@ INTERFACE_RULES: Final = (
         ),
         message="only one efa-only interface is allowed per network card",
         broken=_second_efa,
+        hint="put it on another network card",
     ),
 )
 
@@ -162,6 +165,7 @@ class ConnectionTracking(Wire, frozen=True, kw_only=True):
                     has(each, name) for name in ("tcpEstablishedTimeout", "udpStreamTimeout", "udpTimeout")
                 )
             ),
+            hint="tcpEstablishedTimeout, udpStreamTimeout or udpTimeout, in seconds",
         ),
     )
 

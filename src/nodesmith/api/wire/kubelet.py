@@ -39,6 +39,7 @@ def _reserved(name: str, about: str) -> Field:
         cel="self.all(x, !self[x].startsWith('-'))",
         message=f"{name} value cannot be a negative resource quantity",
         broken=each_entry(lambda _, amount: not str(amount).startswith("-")),
+        hint="what is reserved is at least 0",
     )
     return Field(about, max_properties=len(RESERVABLE), rules=(_only(RESERVABLE, name), not_negative))
 
@@ -79,6 +80,7 @@ class KubeletConfiguration(Wire, frozen=True, kw_only=True):
             ),
             message="imageGCHighThresholdPercent must be greater than imageGCLowThresholdPercent",
             broken=whole(_is_high_above_low, "imageGCHighThresholdPercent"),
+            hint="images are removed from the high threshold down to the low one",
         ),
         Rule(
             cel=(

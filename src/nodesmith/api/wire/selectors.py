@@ -53,6 +53,7 @@ def _says(*names: str) -> Rule:
         cel=f"self.all(x, {' || '.join(f'has(x.{name})' for name in names)})",
         message=f"expected at least one, got none, [{listed}]",
         broken=each(lambda term: counts(term, *names) > 0),
+        hint=f"give the term one of {listed}",
     )
 
 
@@ -151,6 +152,7 @@ class PlacementGroupSelector(Wire, frozen=True, kw_only=True):
             cel="has(self.name) != has(self.id)",
             message="expected exactly one of ['name', 'id']",
             broken=whole(lambda group: counts(group, "name", "id") == 1),
+            hint="the name of the placement group, or its id",
         ),
     )
 
@@ -182,6 +184,7 @@ _ALIAS_FIELD: Final = Field(
             cel=f"self.find('^[^@]+') in [{_FAMILIES}]",
             message="family is not supported, must be one of: " + _FAMILIES.replace("'", ""),
             broken=whole(lambda alias: "@" not in alias or family_of(alias) in FAMILY_OF_ALIAS),
+            hint="FAMILY@VERSION, such as al2023@latest",
         ),
         Rule(
             cel="!self.startsWith('windows') || self.find('[^@]+$') == 'latest'",

@@ -12,6 +12,8 @@ from nodesmith.cli import build
 
 DATA = Path(__file__).parents[3] / "data" / "manifests"
 WRONG = sorted((DATA / "wrong").glob("*.yaml"))
+TWO_FAULTS = {"029-values-numbers", "108-second-document"}
+"""Two values that are no text; a field that is misspelt and therefore missing."""
 HEAD = re.compile(r"# line (?P<line>\d+): (?P<says>.*?)(?: \| (?P<hint>.*?))?(?:  # only lint)?")
 
 
@@ -28,7 +30,8 @@ def test_it_says_where_and_what_and_how(file: Path) -> None:
     assert fitting, told
     assert (expected["hint"] or "") in fitting[0].hint, told
     assert all("\n" not in fault.message and "\n" not in fault.hint for fault in faults)
-    assert len(errors) <= 2, told
+    assert all(fault.hint for fault in errors), told
+    assert len(errors) == 1 or file.stem in TWO_FAULTS, told
 
 
 def test_there_are_enough_of_them() -> None:
