@@ -1,85 +1,33 @@
 """The AWS side of a set-up, against AWS in a box over HTTP."""
 
 import json
-import random
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import TypeVar
 
-import boto3
-import pytest
 import yaml
 
-from nodesmith.adapters.aws.client import AwsClient, SessionClients
-from nodesmith.adapters.clock import RealClock
-from nodesmith.adapters.memory.cluster import MemoryCluster
-from nodesmith.adapters.memory.server import ApiServer
 from nodesmith.api.kinds import CONFIG_MAP
 from nodesmith.install import policies
-from nodesmith.install.access import AccessEntry, AwsAuth, access_step
+from nodesmith.install.access import AccessEntry, access_step
 from nodesmith.install.aws import aws_steps, names_of
+from nodesmith.install.awsauth import AwsAuth
 from nodesmith.install.names import DISCOVERY, Names
 from nodesmith.install.setup import Action, Step, ensure, plan, undo
-from nodesmith.sim.aws import account
-from nodesmith.sim.aws.box import Box
 from nodesmith.sim.aws.control import Inventory
+from tests.functional.install.bench import REGION, Bench
 
-T = TypeVar("T")
-REGION = "ap-northeast-2"
 POLICY_LIMIT = 6144
 
 
-class Bench:
-    """An account with a cluster, and the installer's client."""
-
-    def __init__(self, box: Box, clients: SessionClients) -> None:
-        self.box = box
-        self.raw = partial(clients.client, region=REGION)
-        self.base = account.prepare(box.url, region=REGION, cluster_name="demo", client=self.raw)
-        clock = RealClock()
-        self.client = AwsClient(clients, region=REGION, clock=clock, run_blocking=here)
-        self.cluster = MemoryCluster(ApiServer(clock.now, random.Random(1)), clock)
-        ids = [*self.base.subnet_ids.values(), self.base.cluster_security_group_id]
-        self.raw("ec2").delete_tags(Resources=ids, Tags=[{"Key": DISCOVERY}])
-
-    async def steps(self) -> list[Step]:
-        names, network = await names_of(self.client, "demo")
-        return [*aws_steps(self.client, names, network), await access_step(self.client, self.cluster, names)]
-
-    def inventory(self) -> Inventory:
-        return self.box.control.inventory()
-
-    def writes(self, after: int) -> list[str]:
-        """The calls since then that change something."""
-        reads = ("Get", "List", "Describe")
-        return [call.name for call in self.box.control.calls(after=after) if not call.action.startswith(reads)]
+async def steps_of(bench: Bench) -> list[Step]:
+    names, network = await names_of(bench.client, "demo")
+    return [*aws_steps(bench.client, names, network), await access_step(bench.client, bench.cluster, names)]
 
 
-async def here(call: Callable[[], T]) -> T:
-    return call()
-
-
-@pytest.fixture(scope="module")
-def box() -> Iterator[Box]:
-    with Box(seed=5, region=REGION) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def clients(box: Box) -> SessionClients:
-    """Made once: each takes a tenth of a second or more."""
-    session = boto3.session.Session("testing", "testing", region_name=REGION)
-    return SessionClients(session, endpoint_url=box.url)
-
-
-@pytest.fixture
-def bench(box: Box, clients: SessionClients) -> Bench:
-    box.reset()
-    return Bench(box, clients)
+def inventory(bench: Bench) -> Inventory:
+    return bench.box.control.inventory()
 
 
 async def test_a_bare_account_gets_everything_and_a_second_run_changes_nothing(bench: Bench) -> None:
-    steps = await bench.steps()
+    steps = await steps_of(bench)
     assert {row.action for row in await plan(steps)} == {Action.CREATE}
     await ensure(steps)
     assert {(row.step, row.action) for row in await plan(steps) if row.action is not Action.KEEP} == set()
@@ -89,13 +37,13 @@ async def test_a_bare_account_gets_everything_and_a_second_run_changes_nothing(b
 
 
 async def test_what_was_made_is_taken_back_and_nothing_else(bench: Bench) -> None:
-    before = bench.inventory()
+    before = inventory(bench)
     bench.raw("iam").create_role(RoleName="somebody-elses", AssumeRolePolicyDocument=json.dumps(policies.document()))
-    steps = await bench.steps()
+    steps = await steps_of(bench)
     await ensure(steps)
     await undo(steps)
     await undo(steps)
-    assert bench.inventory().beyond(before) == {"roles": ["somebody-elses"]}
+    assert inventory(bench).beyond(before) == {"roles": ["somebody-elses"]}
     left = bench.raw("ec2").describe_tags(Filters=[{"Name": "key", "Values": [DISCOVERY]}])["Tags"]
     assert [tag["ResourceId"] for tag in left] == [bench.base.security_group_id]
 
@@ -105,19 +53,19 @@ async def test_what_others_made_is_adopted_completed_and_left(bench: Bench) -> N
     trust = json.dumps(policies.node_trust(names))
     bench.raw("iam").create_role(RoleName=names.node_role, AssumeRolePolicyDocument=trust)
     queue = bench.raw("sqs").create_queue(QueueName=names.queue, Attributes={"MessageRetentionPeriod": "300"})
-    steps = await bench.steps()
+    steps = await steps_of(bench)
     rows = {row.step: row for row in await ensure(steps)}
     assert rows["node role"].action is Action.CHANGE
     assert "AmazonEKS_CNI_Policy is not attached" in rows["node role"].reason
     assert rows["queue"].action is Action.CHANGE
     assert "lets nobody send" in rows["queue"].reason
     await undo(steps)
-    assert names.node_role in bench.inventory().of("roles")
-    assert queue["QueueUrl"].rpartition("/")[2] in "".join(bench.inventory().of("queues"))
+    assert names.node_role in inventory(bench).of("roles")
+    assert queue["QueueUrl"].rpartition("/")[2] in "".join(inventory(bench).of("queues"))
 
 
 async def test_what_drifted_is_put_right(bench: Bench) -> None:
-    steps = await bench.steps()
+    steps = await steps_of(bench)
     await ensure(steps)
     names, _ = await names_of(bench.client, "demo")
     iam, events = bench.raw("iam"), bench.raw("events")
@@ -136,7 +84,7 @@ async def test_what_drifted_is_put_right(bench: Bench) -> None:
 
 
 async def test_an_interruption_reaches_the_queue(bench: Bench) -> None:
-    await ensure(await bench.steps())
+    await ensure(await steps_of(bench))
     names, _ = await names_of(bench.client, "demo")
     detail = {"instance-id": "i-1", "instance-action": "terminate"}
     bench.box.control.event("aws.ec2", "EC2 Spot Instance Interruption Warning", detail)

@@ -13,7 +13,7 @@ from moto.eks.models import Cluster, EKSBackend
 from moto.eks.responses import EKSResponse
 from moto.moto_api._internal import mock_random
 
-from nodesmith.sim.aws import images, world
+from nodesmith.sim.aws import addons, images, world
 from nodesmith.sim.aws.ec2.backend import backend_of
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ PATHS: Final = (
     "pod-identity-associations$",
     "pod-identity-associations/(?P<associationId>[^/]+)$",
     "updates$",
+    *addons.PATHS,
 )
 NETWORK: Final = {"serviceIpv4Cidr": "10.100.0.0/16", "ipFamily": "ipv4"}
 
@@ -36,6 +37,7 @@ class BoxEKSBackend(EKSBackend):
         super().__init__(region_name, account_id)
         self.access_entries: dict[tuple[str, str], dict[str, Any]] = {}
         self.pod_identities: dict[str, dict[str, Any]] = {}
+        self.addons = addons.Addons()
 
     @property
     def _url_module(self) -> Any:
@@ -99,6 +101,7 @@ class BoxEKSBackend(EKSBackend):
         cluster = super().delete_cluster(name)
         self.access_entries = {k: v for k, v in self.access_entries.items() if k[0] != name}
         self.pod_identities = {k: v for k, v in self.pod_identities.items() if v["clusterName"] != name}
+        self.addons.forget(name)
         group = cluster.resources_vpc_config.get("clusterSecurityGroupId")
         if group:
             backend_of(self.region_name, self.account_id).delete_security_group(group_id=group)
@@ -254,6 +257,25 @@ class BoxEKSResponse(EKSResponse):
         association = self._association()
         association["roleArn"] = self.params_given.get("roleArn") or association["roleArn"]
         return ActionResult({"association": association})
+
+    # --- add-ons ---
+
+    def create_addon(self) -> ActionResult:
+        """Give a cluster an add-on."""
+        prefix = f"arn:aws:eks:{self.region}:{self.current_account}"
+        return self.box_backend.addons.create(self._cluster(), self.params_given, prefix=prefix)
+
+    def describe_addon(self) -> ActionResult:
+        """One add-on of a cluster."""
+        return self.box_backend.addons.describe(self._cluster(), self.params_given["addonName"])
+
+    def list_addons(self) -> ActionResult:
+        """A cluster's add-ons."""
+        return self.box_backend.addons.listed(self._cluster())
+
+    def delete_addon(self) -> ActionResult:
+        """Take an add-on away."""
+        return self.box_backend.addons.delete(self._cluster(), self.params_given["addonName"])
 
     def _cluster(self) -> str:
         name = str(self.params_given["clusterName"])
