@@ -14,7 +14,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
-    """One kind of object; `decode` never fails on an object that an API server stored."""
+    """One kind of object; `decode` never fails on an object that an API server stored.
+
+    `shape` says which parts are read from its JSON at all where there may be thousands: `decode` sees no others.
+    """
 
     group: str
     version: str
@@ -22,6 +25,7 @@ class Kind(Generic[T]):
     plural: str
     decode: Callable[[Manifest], T]
     is_namespaced: bool = False
+    shape: Any = dict[str, Any]
 
     @property
     def api_version(self) -> str:

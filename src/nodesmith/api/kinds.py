@@ -9,6 +9,7 @@ from nodesmith.api.ec2nodeclass import EC2NodeClass, decode_ec2nodeclass
 from nodesmith.api.kind import Kind, Manifest
 from nodesmith.api.nodeclaim import decode_node_claim
 from nodesmith.api.nodepool import decode_node_pool
+from nodesmith.api.shapes import NodeClaimShape, NodeShape, PodShape
 from nodesmith.model.labels import AWS_GROUP, GROUP
 from nodesmith.model.node import Node
 from nodesmith.model.nodeclaim import NodeClaim
@@ -23,15 +24,17 @@ def _raw(group: str, version: str, name: str, plural: str, *, is_namespaced: boo
 
 
 NODE_POOL: Final[Kind[NodePool]] = Kind(GROUP, "v1", "NodePool", "nodepools", decode_node_pool)
-NODE_CLAIM: Final[Kind[NodeClaim]] = Kind(GROUP, "v1", "NodeClaim", "nodeclaims", decode_node_claim)
+NODE_CLAIM: Final[Kind[NodeClaim]] = Kind(
+    GROUP, "v1", "NodeClaim", "nodeclaims", decode_node_claim, shape=NodeClaimShape
+)
 NODE_OVERLAY: Final = _raw(GROUP, "v1alpha1", "NodeOverlay", "nodeoverlays")
 EC2_NODE_CLASS: Final[Kind[EC2NodeClass]] = Kind(AWS_GROUP, "v1", "EC2NodeClass", "ec2nodeclasses", decode_ec2nodeclass)
 CAPACITY_BUFFER: Final = _raw(
     "autoscaling.x-k8s.io", "v1beta1", "CapacityBuffer", "capacitybuffers", is_namespaced=True
 )
 
-POD: Final[Kind[Pod]] = Kind("", "v1", "Pod", "pods", core.decode_pod, is_namespaced=True)
-NODE: Final[Kind[Node]] = Kind("", "v1", "Node", "nodes", core.decode_node)
+POD: Final[Kind[Pod]] = Kind("", "v1", "Pod", "pods", core.decode_pod, is_namespaced=True, shape=PodShape)
+NODE: Final[Kind[Node]] = Kind("", "v1", "Node", "nodes", core.decode_node, shape=NodeShape)
 NAMESPACE: Final[Kind[Namespace]] = Kind("", "v1", "Namespace", "namespaces", core.decode_namespace)
 CONFIG_MAP: Final = _raw("", "v1", "ConfigMap", "configmaps", is_namespaced=True)
 SECRET: Final = _raw("", "v1", "Secret", "secrets", is_namespaced=True)

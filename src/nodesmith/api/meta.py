@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from nodesmith.api.kind import Manifest
 from nodesmith.model.meta import EPOCH, Condition, Conditions, ObjectMeta, OwnerReference
+
+_OWNER_FIELDS: Final = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
 
 
 def meta_of(manifest: Manifest) -> ObjectMeta:
@@ -87,8 +90,12 @@ def parse_time(text: Any) -> datetime | None:
     """The moment, or None where there is none (or none that can be read)."""
     if isinstance(text, datetime):
         return text if text.tzinfo else text.replace(tzinfo=UTC)
-    if not isinstance(text, str) or not text:
-        return None
+    return _parsed_time(text) if text and isinstance(text, str) else None
+
+
+@lru_cache(maxsize=65_536)
+def _parsed_time(text: str) -> datetime | None:
+    """One value for all objects that were made in the same second."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -107,14 +114,14 @@ def format_micro_time(moment: datetime) -> str:
 
 
 def _owner(raw: Mapping[str, Any]) -> OwnerReference:
-    return OwnerReference(
-        api_version=raw.get("apiVersion") or "",
-        kind=raw.get("kind") or "",
-        name=raw.get("name") or "",
-        uid=raw.get("uid") or "",
-        controller=bool(raw.get("controller")),
-        block_owner_deletion=bool(raw.get("blockOwnerDeletion")),
-    )
+    return _shared_owner(tuple(map(raw.get, _OWNER_FIELDS)))
+
+
+@lru_cache(maxsize=65_536)
+def _shared_owner(fields: tuple[Any, ...]) -> OwnerReference:
+    """One value for all that have this owner: replicas come in thousands."""
+    api_version, kind, name, uid, controller, blocks = fields
+    return OwnerReference(api_version or "", kind or "", name or "", uid or "", bool(controller), bool(blocks))
 
 
 def _condition(raw: Mapping[str, Any]) -> Condition:

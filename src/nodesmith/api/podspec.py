@@ -65,17 +65,20 @@ class PodSpecs:
 
     def shape_of(self, raw: Raw, *, namespace: str, labels: Mapping[str, str], statuses: Any = None) -> Shape:
         """The spec and limits of a pod in this namespace with these labels; `statuses` are its containers'."""
-        allocated = _resizing(raw, statuses) if statuses else {}
+        is_running = statuses and any("allocatedResources" in status for status in statuses)
+        allocated = _resizing(raw, statuses) if is_running else {}
         key = msgspec.json.encode(_what_matters(raw, allocated))
         entry = self._entries.get(key)
         if entry is None:
             self._make_room()
-            entry = self._entries[key] = _Entry(_needs_namespace(raw), _match_label_keys(raw))
+            plain = _plain(raw)
+            entry = self._entries[key] = _Entry(_needs_namespace(plain), _match_label_keys(plain))
         context = (namespace if entry.needs_namespace else None, *(labels.get(each) for each in entry.label_keys))
         shape = entry.shapes.get(context)
         if shape is None:
-            spec = _decode(raw, PodContext(namespace, labels), allocated)
-            shape = Shape(self._specs.setdefault(spec, spec), effective_limits(raw))
+            plain = _plain(raw)
+            spec = _decode(plain, PodContext(namespace, labels), allocated)
+            shape = Shape(self._specs.setdefault(spec, spec), effective_limits(plain))
             entry.shapes[context] = shape
         return shape
 
@@ -97,6 +100,12 @@ def _what_matters(raw: Raw, allocated: Mapping[str, Resources]) -> list[Any]:
         [raw.get(name) for name in _FIELDS],
         allocated or None,
     ]
+
+
+def _plain(raw: Raw) -> Raw:
+    """The spec with every part decoded: parts that many pods have alike may still be JSON."""
+    plain: Raw = msgspec.json.decode(msgspec.json.encode(raw))
+    return plain
 
 
 def _resizing(raw: Raw, statuses: Any) -> dict[str, Resources]:

@@ -21,7 +21,7 @@ class Feed:
 
     def __init__(self, store: Store, types: dict[Kind[Any], type[Any]]) -> None:
         self._store = store
-        self._types = types
+        self._types = {kind.name: type_ for kind, type_ in types.items()}
         self._listeners: dict[str, list[Listener[Any]]] = {}
 
     def listen(self, kind: Kind[T], listener: Listener[T]) -> None:
@@ -30,14 +30,14 @@ class Feed:
 
     def apply(self, kind: Kind[T], value: T, *, is_deleted: bool = False) -> None:
         """The object is this now, or gone."""
-        type_ = self._types[kind]
+        type_ = self._types[kind.name]
         before = self._store.get(type_, value.meta.key)
         if self._store.apply(type_, value, is_deleted=is_deleted):
-            self._tell(kind, before, self._store.get(type_, value.meta.key))
+            self._tell(kind, before, None if is_deleted else value)
 
     def replace(self, kind: Kind[T], values: Iterable[T]) -> None:
         """The objects of the kind are exactly these now."""
-        type_ = self._types[kind]
+        type_ = self._types[kind.name]
         before = {value.meta.key: value for value in self._store.all(type_)}
         for key in sorted(self._store.replace(type_, values)):
             self._tell(kind, before.get(key), self._store.get(type_, key))

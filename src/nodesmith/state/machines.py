@@ -12,6 +12,7 @@ from nodesmith.model.node import Node
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.pod import Pod
 from nodesmith.state.inflight import InFlight
+from nodesmith.state.ordered import Ordered
 from nodesmith.state.snapshot import StateNode
 
 V = TypeVar("V")
@@ -27,11 +28,13 @@ class Machines:
         self._nodes_of: dict[str, set[str]] = {}
         self._claims_of: dict[str, set[str]] = {}
         self._pods: dict[str, dict[str, Pod]] = {}
-        self._built_nodes: dict[str, StateNode] = {}
-        self._built_claims: dict[str, StateNode] = {}
+        self._unsorted: set[str] = set()
+        self._built: dict[str, StateNode] = {}
+        self._places: dict[tuple[type, str], str] = {}
         self._dirty_nodes: set[str] = set()
         self._dirty_claims: set[str] = set()
-        self._ordered: tuple[StateNode, ...] | None = ()
+        self._ordered: Ordered[StateNode] = Ordered()
+        self._items: tuple[StateNode, ...] = ()
 
     def set_node(self, name: str, node: Node | None) -> None:
         """The node is this one now, or gone."""
@@ -57,18 +60,19 @@ class Machines:
             pods.pop(key, None)
             if not pods:
                 self._pods.pop(old, None)
-            self.touch(old)
+                self._unsorted.discard(old)
+            self._touch_node(old)
         if new and after is not None:
-            self._pods.setdefault(new, {})[key] = after
-            self.touch(new)
+            pods = self._pods.setdefault(new, {})
+            if key not in pods:
+                self._unsorted.add(new)
+            pods[key] = after
+            self._touch_node(new)
 
     def touch(self, name: str) -> None:
         """The node or claim of this name is built anew."""
-        self._dirty_nodes.add(name)
         self._dirty_claims.add(name)
-        node = self._nodes.get(name)
-        if node is not None:
-            self._dirty_claims |= self._claims_of.get(node.provider_id, set())
+        self._touch_node(name)
 
     def nodes_with(self, provider_id: str) -> tuple[Node, ...]:
         """The nodes that show this provider id, by name."""
@@ -80,33 +84,54 @@ class Machines:
 
     def pods_on(self, node_name: str) -> tuple[Pod, ...]:
         """The pods of the node, by key."""
-        pods = self._pods.get(node_name, {})
-        return tuple(pods[key] for key in sorted(pods))
+        pods = self._pods.get(node_name)
+        if pods is None:
+            return ()
+        if node_name in self._unsorted:
+            self._unsorted.discard(node_name)
+            pods = self._pods[node_name] = dict(sorted(pods.items()))
+        return tuple(pods.values())
 
     def ordered(self) -> tuple[StateNode, ...]:
         """Every state node, by name."""
         if self._dirty_nodes or self._dirty_claims:
             self._build()
-            self._ordered = None
-        if self._ordered is None:
-            built = [*self._built_claims.values(), *self._built_nodes.values()]
-            self._ordered = tuple(sorted(built, key=lambda each: (each.name, each.provider_id)))
-        return self._ordered
+            self._items = self._ordered.values()
+        return self._items
 
     def _touch_machine(self, *provider_ids: str) -> None:
         for provider_id in provider_ids:
             self._dirty_nodes |= self._nodes_of.get(provider_id, set())
             self._dirty_claims |= self._claims_of.get(provider_id, set())
 
+    def _touch_node(self, name: str) -> None:
+        self._dirty_nodes.add(name)
+        node = self._nodes.get(name)
+        if node is not None and node.provider_id in self._claims_of:
+            self._dirty_claims.update(self._claims_of[node.provider_id])
+
     def _build(self) -> None:
+        moved: set[str] = set()
         for name in self._dirty_claims:
             claim = self._claims.get(name)
-            _assign(self._built_claims, name, self._of_claim(claim) if claim else None)
+            moved.update(self._place(NodeClaim, name, self._of_claim(claim) if claim else None))
         for name in self._dirty_nodes:
             node = self._nodes.get(name)
-            _assign(self._built_nodes, name, self._of_node(node) if node else None)
+            moved.update(self._place(Node, name, self._of_node(node) if node else None))
+        self._ordered.update(moved, self._built)
         self._dirty_claims.clear()
         self._dirty_nodes.clear()
+
+    def _place(self, kind: type, name: str, state: StateNode | None) -> tuple[str, ...]:
+        """What was built for the node or claim is this now, or nothing; returns the places left and taken."""
+        before = self._places.pop((kind, name), None)
+        if before is not None:
+            del self._built[before]
+        if state is None:
+            return () if before is None else (before,)
+        place = self._places[kind, name] = f"{state.name}\0{state.provider_id}\0{kind is Node:d}{name}"
+        self._built[place] = state
+        return (place,) if before is None or before == place else (before, place)
 
     def _of_claim(self, claim: NodeClaim) -> StateNode:
         names = self._nodes_of.get(claim.provider_id)
@@ -121,12 +146,11 @@ class Machines:
 
     def _state_node(self, node: Node | None, claim: NodeClaim | None) -> StateNode:
         names = [each.name for each in (node, claim) if each is not None]
-        pods = self._pods.get(node.name, {}) if node else {}
         nominated, marked = self._in_flight.nominated, self._in_flight.marked
         return StateNode(
             node=node,
             claim=claim,
-            pods=tuple(pods[key] for key in sorted(pods)),
+            pods=self.pods_on(node.name) if node is not None else (),
             is_marked=any(name in marked for name in names),
             nominated_until=max((nominated[name] for name in names if name in nominated), default=None),
         )

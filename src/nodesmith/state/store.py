@@ -71,16 +71,18 @@ class Store:
         self._without_id: set[str] = set()
         self._nomination_window = nomination_window
         self._storage: Storage | None = None
+        self._namespaces: Mapping[str, Namespace] | None = None
+        self._is_listed = False
 
     # --- what the watches tell ---
 
     def apply(self, kind: type[T], value: T, *, is_deleted: bool = False) -> bool:
         """The object is this, or gone; False when the store knew that, or knows better."""
-        table = self._table(kind)
-        before = table.get(value.meta.key)
+        table, key = self._table(kind), value.meta.key
+        before = table.get(key)
         changed = table.drop(value.meta) is not None if is_deleted else table.put(value)
         if changed:
-            self._moved(kind, value.meta.key, before, table.get(value.meta.key))
+            self._moved(kind, key, before, None if is_deleted else value)
         if isinstance(value, NodeClaim):
             self._settle_created(value.meta)
         return changed
@@ -90,6 +92,7 @@ class Store:
         table = self._table(kind)
         before = dict(table.by_key)
         left, came = table.replace(values)
+        self._is_listed = all(each in self._tables and self._tables[each].is_listed for each in self._types)
         for value in left:
             self._moved(kind, value.meta.key, value, None)
         for value in came:
@@ -127,7 +130,7 @@ class Store:
     @property
     def is_listed(self) -> bool:
         """Whether every kind has been listed once."""
-        return all(kind in self._tables and self._tables[kind].is_listed for kind in self._types)
+        return self._is_listed
 
     @property
     def is_synced(self) -> bool:
@@ -159,6 +162,8 @@ class Store:
         for name in self._in_flight.expire(now):
             self._show_claim(name)
             self._machines.touch(name)
+        if self._namespaces is None:
+            self._namespaces = self._by_key(Namespace)
         return Snapshot(
             taken_at=now,
             is_synced=self.is_synced,
@@ -166,7 +171,7 @@ class Store:
             pods=self.all(Pod),
             pools=self.all(NodePool),
             daemonsets=self.all(DaemonSet),
-            namespaces=self._by_key(Namespace),
+            namespaces=self._namespaces,
             budgets=self.all(PodDisruptionBudget),
             storage=self.storage(),
         )
@@ -201,7 +206,7 @@ class Store:
         elif kind is NodeClaim:
             self._show_claim(key)
         else:
-            self._storage = None
+            self._storage = self._namespaces = None
             return
         if after is None and kind is not Pod:
             self._in_flight.forget(key)

@@ -6,18 +6,15 @@ same whatever the order in which the events of different objects arrive, and how
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, Generic, Protocol, TypeVar
 
 from nodesmith.model.meta import ObjectMeta
+from nodesmith.state.ordered import Ordered
 
 TOMBSTONES: Final = 10_000
 """How many deletions are remembered, against events that come after them."""
-
-FEW: Final = 256
-"""Up to so many changes are sorted in one by one."""
 
 
 class HasMeta(Protocol):
@@ -39,8 +36,7 @@ class Table(Generic[T]):
         self.is_listed = False
         self._by_key: dict[str, T] = {}
         self._gone: dict[str, int] = {}
-        self._order: list[str] = []
-        self._values: list[T] = []
+        self._ordered: Ordered[T] = Ordered()
         self._items: tuple[T, ...] = ()
         self._touched: set[str] = set()
 
@@ -59,9 +55,10 @@ class Table(Generic[T]):
         present = self._by_key.get(key)
         if present is not None and not _is_newer(version, version_of(present.meta)):
             return False
-        if self.has_gone_since(value.meta):
-            return False
-        self._gone.pop(key, None)
+        if key in self._gone:
+            if self.has_gone_since(value.meta):
+                return False
+            del self._gone[key]
         self._by_key[key] = value
         self._touched.add(key)
         return True
@@ -90,18 +87,15 @@ class Table(Generic[T]):
         self._by_key = fresh
         self._gone.clear()
         self._touched.clear()
-        self._sort()
+        self._ordered.fill(fresh)
+        self._items = self._ordered.values()
         return left, came
 
     def items(self) -> tuple[T, ...]:
         """All objects, by key."""
         if self._touched:
-            if len(self._touched) > FEW:
-                self._sort()
-            else:
-                for key in self._touched:
-                    self._place(key)
-                self._items = tuple(self._values)
+            self._ordered.update(self._touched, self._by_key)
+            self._items = self._ordered.values()
             self._touched.clear()
         return self._items
 
@@ -109,24 +103,6 @@ class Table(Generic[T]):
         """Whether this version of the object is known to have been deleted."""
         gone, version = self._gone.get(meta.key), version_of(meta)
         return gone is not None and version is not None and version <= gone
-
-    def _place(self, key: str) -> None:
-        """Bring one key up to date: inserting into a long list is cheaper than sorting it."""
-        index, value = bisect_left(self._order, key), self._by_key.get(key)
-        is_there = index < len(self._order) and self._order[index] == key
-        if value is None:
-            if is_there:
-                del self._order[index], self._values[index]
-        elif is_there:
-            self._values[index] = value
-        else:
-            self._order.insert(index, key)
-            self._values.insert(index, value)
-
-    def _sort(self) -> None:
-        self._order = sorted(self._by_key)
-        self._values = list(map(self._by_key.__getitem__, self._order))
-        self._items = tuple(self._values)
 
     def _bury(self, key: str, version: int) -> None:
         self._gone[key] = max(version, self._gone.pop(key, 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -14,12 +15,41 @@ from nodesmith.ports.errors import Unavailable
 T = TypeVar("T")
 
 
-class _Event(msgspec.Struct):
+S = TypeVar("S")
+
+
+class _Event(msgspec.Struct, Generic[S]):
     type: str
-    object: dict[str, Any]
+    object: S
 
 
-_EVENTS = msgspec.json.Decoder(_Event)
+class _ListMetadata(msgspec.Struct, rename="camel"):
+    resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class _List(msgspec.Struct, Generic[S]):
+    metadata: _ListMetadata
+    items: list[S] | None = None
+
+
+class _Failure(msgspec.Struct):
+    object: Status
+
+
+_WHOLE_EVENTS = msgspec.json.Decoder(_Event[dict[str, Any]])
+_WHOLE_LISTS = msgspec.json.Decoder(_List[dict[str, Any]])
+_FAILURES = msgspec.json.Decoder(_Failure)
+
+
+@lru_cache
+def _events(shape: Any) -> msgspec.json.Decoder[_Event[Any]]:
+    return msgspec.json.Decoder(_Event[shape])
+
+
+@lru_cache
+def _lists(shape: Any) -> msgspec.json.Decoder[_List[Any]]:
+    return msgspec.json.Decoder(_List[shape])
 
 
 class ChangeReader(Generic[T]):
@@ -27,6 +57,7 @@ class ChangeReader(Generic[T]):
 
     def __init__(self, kind: Kind[T], about: str) -> None:
         self._kind = kind
+        self._events = _events(kind.shape)
         self._about = about
         self._rest = bytearray()
 
@@ -46,9 +77,9 @@ class ChangeReader(Generic[T]):
 
     def _change(self, line: bytes | bytearray) -> Change[T]:
         try:
-            event = _EVENTS.decode(line)
+            event = self._event(line)
             if event.type == "ERROR":
-                status = msgspec.convert(event.object, Status)
+                status = _FAILURES.decode(line).object
                 raise translate(status.code, status, about=self._about)
             change_type = ChangeType(event.type)
             version = event.object["metadata"].get("resourceVersion") or ""
@@ -57,18 +88,12 @@ class ChangeReader(Generic[T]):
             raise Unavailable(f"{self._about}: cannot read what came: {error}") from error
         return Change(change_type, value, version)
 
-
-class _ListMetadata(msgspec.Struct, rename="camel"):
-    resource_version: str = ""
-    continue_: str = msgspec.field(default="", name="continue")
-
-
-class _List(msgspec.Struct):
-    metadata: _ListMetadata
-    items: list[dict[str, Any]] | None = None
-
-
-_LISTS = msgspec.json.Decoder(_List)
+    def _event(self, line: bytes | bytearray) -> _Event[Any]:
+        """The event; whole, where a part has another type than the shape says."""
+        try:
+            return self._events.decode(line)
+        except msgspec.ValidationError:
+            return _WHOLE_EVENTS.decode(line)
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -81,6 +106,9 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 def read_page(kind: Kind[T], body: bytes) -> Page[T]:
     """The page in an answer's body."""
-    listed = _LISTS.decode(body)
+    try:
+        listed = _lists(kind.shape).decode(body)
+    except msgspec.ValidationError:
+        listed = _WHOLE_LISTS.decode(body)
     items = [kind.decode(item) for item in listed.items or ()]
     return Page(items, listed.metadata.resource_version, listed.metadata.continue_)

@@ -139,7 +139,7 @@ async def test_a_silent_stream_is_taken_for_dead() -> None:
         return response
 
     async with serving(answer) as server, Transport(Connection(server.url), InstantClock()) as transport:
-        chunks = transport.stream(READ, silence_s=0.1)
+        chunks = transport.stream(READ, silence_s=0.5)
         assert await anext(chunks) == b"one\n"
         with pytest.raises(Unavailable, match="no answer in time"):
             await anext(chunks)
