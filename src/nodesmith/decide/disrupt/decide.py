@@ -48,7 +48,8 @@ def decide(
     memory = (memory or Memory()).awake(now)
     if not snapshot.is_synced:
         return Verdict(None, memory=memory)
-    return _Pass(Scene.of(snapshot, catalog, now=now, policy=policy or Policy()), memory).run()
+    scene = Scene.of(snapshot, catalog, now=now, policy=policy or Policy(), shared=memory.shared)
+    return _Pass(scene, replace(memory, shared=scene.shared)).run()
 
 
 def validate(

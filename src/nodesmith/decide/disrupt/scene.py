@@ -20,9 +20,16 @@ from nodesmith.state.snapshot import Snapshot
 class Shared:
     """What passes over the same catalog have in common: memories that change no answer, and the effort spent so far."""
 
+    catalog: Catalog
     stock: Stock = field(default_factory=Stock)
     prices: PriceList = field(default_factory=PriceList)
     effort: int = 0
+
+    def serves(self, catalog: Catalog) -> bool:
+        """Whether what is remembered is about these very types."""
+        return self.catalog.keys() == catalog.keys() and all(
+            self.catalog[name] is types for name, types in catalog.items()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,8 @@ class Scene:
         policy: Policy,
         shared: Shared | None = None,
     ) -> Scene:
-        """The scene of a pass over this snapshot; a pass that looks ahead shares with the one that asked."""
+        """The scene of a pass over this snapshot, sharing with the pass before or the one that looks ahead."""
         pools = {pool.name: pool for pool in snapshot.pools}
         guards, types = Guards.of(snapshot.budgets), index_types(catalog)
-        return cls(snapshot, catalog, now, policy, pools, types, guards, shared or Shared())
+        kept = shared if shared is not None and shared.serves(catalog) else Shared(catalog)
+        return cls(snapshot, catalog, now, policy, pools, types, guards, kept)

@@ -39,6 +39,9 @@ class Goods:
 MOST_GROUNDS: Final = 4
 """Snapshots that are remembered: the one that is decided on, and those of the steps that are looked ahead to."""
 
+MOST_GOODS: Final = 64
+"""Sets of offers that are remembered before all is forgotten: what is asked for changes between snapshots."""
+
 StanceKey = tuple[int, tuple[Requirements, ...], PreferencePolicy, bool]
 
 
@@ -111,11 +114,18 @@ class Stock:
         key = (market, tuple(id(each) for each in daemonsets), dimensions.names, tuple(sorted(asked.items())))
         goods = self._goods.get(key)
         if goods is None:
+            if len(self._goods) >= MOST_GOODS:
+                self._forget()
             universe, slices = self._universe((market, dimensions.names), pools, catalogs, dimensions)
             templates = build_templates(pools, slices, universe, daemonsets, asked)
             goods = self._goods[key] = Goods(universe, templates)
             self._seen.extend((*pools, *catalogs, *daemonsets))
         return goods
+
+    def _forget(self) -> None:
+        """Only the snapshots are remembered."""
+        self.specs = Specs()
+        self._universes, self._goods, self._seen = {}, {}, []
 
     def ground(self, snapshot: Snapshot) -> Ground:
         """What is there; of the last few snapshots it is remembered."""
