@@ -163,6 +163,7 @@ def _profiles(names: Names) -> Sequence[Document]:
 def _discovery(names: Names) -> Sequence[Document]:
     here = {"StringEquals": {"aws:RequestedRegion": names.region}}
     profiles = f"arn:{names.partition}:iam::{names.account}:instance-profile/*"
+    shifted = {"StringEquals": {"arc-zonal-shift:ResourceIdentifier": names.cluster_arn}}
     parameters = f"arn:{names.partition}:ssm:{names.region}::parameter/aws/service/*"
     return (
         _allow(*(f"ec2:Describe{each}" for each in _DESCRIBE), sid="LookAtEC2", Condition=here),
@@ -170,12 +171,12 @@ def _discovery(names: Names) -> Sequence[Document]:
         _allow("pricing:GetProducts", "iam:ListInstanceProfiles", sid="LookUpPricesAndProfiles"),
         _allow("iam:GetInstanceProfile", resources=(profiles,), sid="ReadProfiles"),
         _allow("eks:DescribeCluster", resources=(names.cluster_arn,), sid="FindCluster"),
-        _allow("arc-zonal-shift:GetManagedResource", sid="FollowZonalShift", resources=("*",)),
+        _allow("arc-zonal-shift:GetManagedResource", sid="FollowZonalShift", Condition=shifted),
     )
 
 
 def _interruption(names: Names) -> Sequence[Document]:
-    actions = ("sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
+    actions = ("sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:ReceiveMessage")
     return (_allow(*actions, resources=(names.queue_arn,), sid="HearOfInterruptions"),)
 
 

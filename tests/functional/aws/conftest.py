@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -19,12 +20,15 @@ from nodesmith.adapters.clock import RealClock
 from nodesmith.adapters.memory.recording import RecordedMetrics
 from nodesmith.api.ec2nodeclass import EC2NodeClass, EC2NodeClassStatus, decode_ec2nodeclass
 from nodesmith.api.kind import Manifest
+from nodesmith.install.names import Names
+from nodesmith.install.policies import controller_policies
 from nodesmith.model.labels import CAPACITY_TYPE, INSTANCE_TYPE, NODEPOOL, ON_DEMAND, ZONE
 from nodesmith.model.meta import ObjectMeta
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
 from nodesmith.model.requirements import Requirement, Requirements
 from nodesmith.sim.aws import account
+from nodesmith.sim.aws.audit import audit
 from nodesmith.sim.aws.control import Control, RecordedCall
 from nodesmith.sim.aws.process import BoxProcess
 
@@ -32,6 +36,10 @@ REGION = "ap-northeast-2"
 CLUSTER = "demo"
 ZONE_A = f"{REGION}a"
 ROLE = "KarpenterNodeRole-demo"
+NAMES = Names(CLUSTER, "123456789012", REGION, "https://oidc.eks.example/id/1")
+ANYONE = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}]}
+)
 NODE_TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'
 SPEC = {
     "role": ROLE,
@@ -44,14 +52,38 @@ _TOLD: dict[str, Any] = {}
 
 
 @cache
-def _clients(url: str) -> SessionClients:
-    """boto3 takes a while to make a client, so all tests share them."""
-    return SessionClients(boto3.session.Session("testing", "testing", region_name=REGION), endpoint_url=url)
+def _session() -> boto3.session.Session:
+    """The controller's: boto3 takes a while to make a client, so all tests share them, and their keys are replaced."""
+    return boto3.session.Session("none", "none", "none", region_name=REGION)
 
 
 @cache
-def _made_clients(url: str) -> Callable[[str], Any]:
+def _clients(url: str) -> SessionClients:
+    return SessionClients(_session(), endpoint_url=url)
+
+
+@cache
+def _owners(url: str) -> Callable[[str], Any]:
     return account.clients(url, REGION)
+
+
+def assume(names: Names, owner: Callable[[str], Any]) -> dict[str, str]:
+    """The keys of a controller that has the installer's policies and nothing more."""
+    iam = owner("iam")
+    iam.create_role(RoleName=names.controller_role, AssumeRolePolicyDocument=ANYONE)
+    for name, document in controller_policies(names).items():
+        iam.put_role_policy(RoleName=names.controller_role, PolicyName=name, PolicyDocument=json.dumps(document))
+    arn = names.role_arn(names.controller_role)
+    keys: dict[str, str] = owner("sts").assume_role(RoleArn=arn, RoleSessionName="controller")["Credentials"]
+    return keys
+
+
+def _act_as_controller(owner: Callable[[str], Any]) -> None:
+    owner("iam").create_service_linked_role(AWSServiceName="spot.amazonaws.com")
+    keys, credentials = assume(NAMES, owner), _session().get_credentials()
+    assert credentials is not None
+    credentials.access_key, credentials.secret_key = keys["AccessKeyId"], keys["SecretAccessKey"]
+    credentials.token = keys["SessionToken"]
 
 
 @dataclass
@@ -77,11 +109,15 @@ class Bench:
     """A cloud on a box with an account."""
 
     control: Control
+    owner: Callable[[str], Any]
+    """boto3 clients of the account's owner, by service; the cloud has the controller's role."""
     objects: KnownObjects
     threads: Threads
     settings: AwsSettings
     metrics: RecordedMetrics
     cloud: AwsCloud = field(init=False)
+    is_refused: bool = False
+    """Whether the test means calls to be refused."""
 
     def __post_init__(self) -> None:
         self.cloud = self.another()
@@ -119,6 +155,10 @@ class Bench:
         self.objects.classes[node_class.name] = replace(node_class, status=status)
         return status
 
+    def controllers(self) -> list[RecordedCall]:
+        """The calls of the controller's role."""
+        return [call for call in self.control.calls() if f"/{NAMES.controller_role}/" in call.caller]
+
     def calls(self, *names: str) -> list[RecordedCall]:
         return [call for call in self.control.calls() if call.name in names or not names]
 
@@ -146,14 +186,17 @@ def aws() -> Iterator[BoxProcess]:
 
 @pytest.fixture
 async def bench(aws: BoxProcess) -> AsyncIterator[Bench]:
+    """The cloud acts with the controller's role, and IAM is enforced: what its policies do not allow fails."""
     control = aws.control
     control.reset()
-    make = _made_clients(aws.url)
-    account.prepare(aws.url, region=REGION, cluster_name=CLUSTER, client=make)
-    make("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=NODE_TRUST)
+    owner = _owners(aws.url)
+    account.prepare(aws.url, region=REGION, cluster_name=CLUSTER, client=owner)
+    owner("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=NODE_TRUST)
+    _act_as_controller(owner)
+    control.enforce_iam(on=True)
     objects, threads, metrics = KnownObjects(), Threads(), RecordedMetrics()
-    settings = AwsSettings(cluster_name=CLUSTER, region=REGION)
-    made = Bench(control, objects, threads, settings, metrics)
+    settings = AwsSettings(cluster_name=CLUSTER, region=REGION, interruption_queue=NAMES.queue)
+    made = Bench(control, owner, objects, threads, settings, metrics)
     await made.adopt(made.node_class(SPEC))
     _TOLD.setdefault("types", await made.cloud.types.types())
     _TOLD.setdefault("shapes", made.cloud._offers._shapes)
@@ -161,3 +204,5 @@ async def bench(aws: BoxProcess) -> AsyncIterator[Bench]:
     yield made
     control.faults()
     threads.close()
+    if not made.is_refused:
+        assert audit(made.controllers(), controller_policies(NAMES)).refused == ()

@@ -149,11 +149,8 @@ async def test_what_was_made_a_moment_ago_may_not_be_seen_yet(bench: Bench) -> N
 
 async def test_a_launch_template_that_somebody_deleted_is_made_again(bench: Bench) -> None:
     first = await bench.cloud.create(claim_of("default-a"))
-    await bench.cloud.client.call(
-        "ec2",
-        "DeleteLaunchTemplate",
-        LaunchTemplateName=bench.calls("ec2:CreateLaunchTemplate")[-1].params["LaunchTemplateName"],
-    )
+    name = bench.calls("ec2:CreateLaunchTemplate")[-1].params["LaunchTemplateName"]
+    bench.owner("ec2").delete_launch_template(LaunchTemplateName=name)
     second = await bench.cloud.create(claim_of("default-b"))
     assert first.provider_id != second.provider_id
 
@@ -176,7 +173,7 @@ async def test_a_machine_carries_its_tags_and_its_disks_too(bench: Bench) -> Non
     assert wanted.items() <= tags.items()
     assert tags["karpenter.sh/nodeclaim"] == "default-a"
     volume = instance["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
-    raw = await bench.cloud.client.call("ec2", "DescribeVolumes", VolumeIds=[volume])
+    raw = bench.owner("ec2").describe_volumes(VolumeIds=[volume])
     assert wanted.items() <= {each["Key"]: each["Value"] for each in raw["Volumes"][0]["Tags"]}.items()
     (group,) = bench.objects.classes["default"].status.security_groups[:1]
     assert group.id in {each["GroupId"] for each in instance["SecurityGroups"]}

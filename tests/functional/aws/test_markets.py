@@ -30,7 +30,7 @@ from nodesmith.model.requirements import Requirement, Requirements
 from nodesmith.ports.errors import CapacityUnavailable, NotFound, Throttled
 from nodesmith.ports.queue import InterruptionKind
 from nodesmith.sim.aws.control import FaultRule
-from tests.functional.aws.conftest import CLUSTER, REGION, SPEC, ZONE_A, Bench, claim_of
+from tests.functional.aws.conftest import CLUSTER, NAMES, REGION, SPEC, ZONE_A, Bench, claim_of
 
 POOL = NodePool(meta=ObjectMeta("default"))
 
@@ -73,9 +73,13 @@ async def test_until_aws_has_told_prices_are_estimates_and_say_so(bench: Bench) 
 
 
 async def reserve(bench: Bench, count: int = 1, kind: str = "m5.large") -> str:
-    made = await bench.cloud.client.call(
-        "ec2", "CreateCapacityReservation", InstanceType=kind, InstancePlatform="Linux/UNIX", AvailabilityZone=ZONE_A, InstanceCount=count, InstanceMatchCriteria="targeted",
-    )  # fmt: skip
+    made = bench.owner("ec2").create_capacity_reservation(
+        InstanceType=kind,
+        InstancePlatform="Linux/UNIX",
+        AvailabilityZone=ZONE_A,
+        InstanceCount=count,
+        InstanceMatchCriteria="targeted",
+    )
     return str(made["CapacityReservation"]["CapacityReservationId"])
 
 
@@ -112,7 +116,7 @@ async def test_a_capacity_block_is_asked_for_alone(bench: Bench) -> None:
 
 
 async def test_a_placement_group_is_launched_into(bench: Bench) -> None:
-    made = await bench.cloud.client.call("ec2", "CreatePlacementGroup", GroupName="near", Strategy="cluster")
+    made = bench.owner("ec2").create_placement_group(GroupName="near", Strategy="cluster")
     group = made["PlacementGroup"]["GroupId"]
     status = await bench.adopt(bench.node_class({**SPEC, "placementGroupSelector": {"name": "near"}}))
     assert status.conditions["PlacementGroupReady"].is_true
@@ -148,20 +152,19 @@ async def test_a_shifted_zone_is_left_alone(bench: Bench) -> None:
         await bench.cloud.delete(machine.provider_id)
 
 
-async def queue_of(bench: Bench) -> SqsQueue:
-    client = bench.cloud.client
-    url = (await client.call("sqs", "CreateQueue", QueueName="interruptions"))["QueueUrl"]
-    arn = (await client.call("sqs", "GetQueueAttributes", QueueUrl=url, AttributeNames=["QueueArn"]))["Attributes"][
-        "QueueArn"
-    ]
+def queue_of(bench: Bench) -> SqsQueue:
+    bench.owner("sqs").create_queue(QueueName=NAMES.queue)
+    events = bench.owner("events")
     pattern = json.dumps({"source": ["aws.ec2"], "detail-type": ["EC2 Spot Instance Interruption Warning"]})
-    await client.call("events", "PutRule", Name="spot", EventPattern=pattern)
-    await client.call("events", "PutTargets", Rule="spot", Targets=[{"Id": "queue", "Arn": arn}])
-    return SqsQueue(client, "interruptions")
+    events.put_rule(Name="spot", EventPattern=pattern)
+    events.put_targets(Rule="spot", Targets=[{"Id": "queue", "Arn": NAMES.queue_arn}])
+    queue = bench.cloud.queue()
+    assert queue is not None
+    return queue
 
 
 async def test_a_spot_warning_comes_through_the_queue_once(bench: Bench) -> None:
-    queue = await queue_of(bench)
+    queue = queue_of(bench)
     machine = await bench.cloud.create(claim_of("default-a", terms=(SPOT,)))
     instance = machine.provider_id.rpartition("/")[2]
     await asyncio.to_thread(bench.control.interrupt_spot, instance)
@@ -173,8 +176,8 @@ async def test_a_spot_warning_comes_through_the_queue_once(bench: Bench) -> None
 
 
 async def test_a_queue_that_is_not_there_is_named(bench: Bench) -> None:
-    with pytest.raises(NotFound, match="queue missing is not there"):
-        await SqsQueue(bench.cloud.client, "missing").receive()
+    with pytest.raises(NotFound, match=f"queue {NAMES.queue} is not there"):
+        await SqsQueue(bench.cloud.client, NAMES.queue).receive()
 
 
 async def test_sick_instances_are_found_once_each(bench: Bench) -> None:

@@ -14,18 +14,34 @@ import pytest
 from nodesmith.adapters.aws.settings import AwsSettings
 from nodesmith.adapters.clock import RealClock
 from nodesmith.api.ec2nodeclass import EC2NodeClassStatus
+from nodesmith.install.policies import document
 from nodesmith.model.labels import INSTANCE_TYPE, NODEPOOL, ON_DEMAND
 from nodesmith.model.meta import ObjectMeta
 from nodesmith.model.nodepool import NodePool
 from nodesmith.model.requirements import Requirement, Requirements
 from nodesmith.ports.errors import NodeClassNotReady
 from nodesmith.sim.aws.control import FaultRule
-from tests.functional.aws.conftest import CLUSTER, REGION, ROLE, SPEC, Bench, claim_of
+from tests.functional.aws.conftest import CLUSTER, NAMES, REGION, ROLE, SPEC, Bench, claim_of
 
 
 def said(status: EC2NodeClassStatus) -> dict[str, tuple[str, str]]:
     """The conditions that are not True, with their reasons."""
     return {kind: (each.status, each.reason) for kind, each in status.conditions.items() if not each.is_true}
+
+
+def may_pass(bench: Bench, role: str) -> None:
+    """The controller may use another node role: the installer's policies know of one."""
+    policy = json.dumps(document({"Effect": "Allow", "Action": "iam:PassRole", "Resource": NAMES.role_arn(role)}))
+    bench.owner("iam").put_role_policy(RoleName=NAMES.controller_role, PolicyName=role, PolicyDocument=policy)
+    bench.is_refused = True
+
+
+async def test_a_role_that_may_not_be_passed_is_said(bench: Bench) -> None:
+    bench.is_refused = True
+    status = await bench.adopt(bench.node_class({**SPEC, "role": "nobody"}))
+    condition = status.conditions["InstanceProfileReady"]
+    assert (condition.status, condition.reason) == ("False", "InstanceProfileResolutionFailed")
+    assert "iam:PassRole" in condition.message
 
 
 async def test_a_node_class_stands_for_images_of_every_kind(bench: Bench) -> None:
@@ -58,6 +74,8 @@ async def test_a_node_class_stands_for_images_of_every_kind(bench: Bench) -> Non
     ids=["subnets", "groups", "images", "alias", "role"],
 )
 async def test_what_is_missing_is_said(bench: Bench, change: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    if "role" in change:
+        may_pass(bench, "nobody")
     status = await bench.adopt(bench.node_class({**SPEC, **change}))
     waiting = {"ValidationSucceeded": ("False", "DependenciesNotReady"), "Ready": ("False", "UnhealthyDependents")}
     assert said(status) == {**wanted, **waiting}
@@ -110,8 +128,9 @@ async def test_an_isolated_vpc_asks_for_no_price_and_no_profile(bench: Bench) ->
     cloud = bench.another(isolated)
     cloud.prices.book = type(cloud.prices.book)()
     cloud.prices._next_at = None
-    await bench.cloud.client.call("iam", "CreateInstanceProfile", InstanceProfileName="given")
-    await bench.cloud.client.call("iam", "AddRoleToInstanceProfile", InstanceProfileName="given", RoleName=ROLE)
+    iam = bench.owner("iam")
+    iam.create_instance_profile(InstanceProfileName="given")
+    iam.add_role_to_instance_profile(InstanceProfileName="given", RoleName=ROLE)
     seen = len(bench.calls())
     status = await cloud.resolve(bench.node_class(SPEC))
     assert status.conditions["InstanceProfileReady"].reason == "IsolatedVPC"
@@ -132,25 +151,17 @@ async def test_an_isolated_vpc_asks_for_no_price_and_no_profile(bench: Bench) ->
 
 async def test_a_new_role_has_a_new_profile_and_the_old_one_is_collected(bench: Bench) -> None:
     before = bench.objects.classes["default"].status.instance_profile
-    make = bench.cloud.client
-    await make.call(
-        "iam",
-        "CreateRole",
-        RoleName="other",
-        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
-    )
+    iam = bench.owner("iam")
+    iam.create_role(RoleName="other", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}))
+    may_pass(bench, "other")
     after = (await bench.adopt(bench.node_class({**SPEC, "role": "other"}))).instance_profile
     assert after != before
     await bench.cloud._profiles.collect({after})
-    names = {
-        each["InstanceProfileName"] for each in (await make.call("iam", "ListInstanceProfiles"))["InstanceProfiles"]
-    }
+    names = {each["InstanceProfileName"] for each in iam.list_instance_profiles()["InstanceProfiles"]}
     assert {before, after} <= names, "a profile of the last hour is kept"
     bench.cloud._profiles._clock = Later()
     await bench.cloud._profiles.collect({after})
-    names = {
-        each["InstanceProfileName"] for each in (await make.call("iam", "ListInstanceProfiles"))["InstanceProfiles"]
-    }
+    names = {each["InstanceProfileName"] for each in iam.list_instance_profiles()["InstanceProfiles"]}
     assert (after in names, before in names) == (True, False)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from nodesmith.adapters.aws.cache import Cache
 from nodesmith.adapters.aws.client import AwsClient
 from nodesmith.adapters.aws.settings import AwsSettings
-from nodesmith.adapters.aws.tags import profile_tags, tag_list
+from nodesmith.adapters.aws.tags import profile_tags, tag_list, tags_of
 from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.errors import AlreadyExists, NotFound
@@ -53,7 +53,11 @@ class Profiles:
         """
         name = self.name_for(node_class)
         if self._known.peek(name) is None:
-            profile = await self._found(name) or await self._made(name, node_class)
+            profile = await self._found(name)
+            if profile is None:
+                profile = await self._made(name, node_class)
+            else:
+                await self._tag(name, profile, node_class)
             await self._give_role(name, profile, node_class.spec.role)
             self._known.set(name, value=True)
         return name
@@ -84,21 +88,33 @@ class Profiles:
         return dict(answer["InstanceProfile"])
 
     async def _made(self, name: str, node_class: EC2NodeClass) -> dict[str, Any]:
-        tags = profile_tags(
-            self._settings.cluster_name,
-            node_class.spec.tags,
-            node_class=node_class.name,
-            region=self._settings.region,
-        )
         with suppress(AlreadyExists):
             await self._client.call(
                 "iam",
                 "CreateInstanceProfile",
                 InstanceProfileName=name,
                 Path=f"{self._path}{node_class.meta.uid}/",
-                Tags=tag_list(tags),
+                Tags=tag_list(self._tags(node_class)),
             )
         return {}
+
+    async def _tag(self, name: str, profile: dict[str, Any], node_class: EC2NodeClass) -> None:
+        """The profile has the NodeClass' tags, also those that the NodeClass was given since."""
+        present = tags_of(profile)
+        missing = {key: value for key, value in self._tags(node_class).items() if present.get(key) != value}
+        if missing:
+            # All of ours are named again: the policy allows tagging only by requests that do.
+            await self._client.call(
+                "iam", "TagInstanceProfile", InstanceProfileName=name, Tags=tag_list(self._tags(node_class))
+            )
+
+    def _tags(self, node_class: EC2NodeClass) -> dict[str, str]:
+        return profile_tags(
+            self._settings.cluster_name,
+            node_class.spec.tags,
+            node_class=node_class.name,
+            region=self._settings.region,
+        )
 
     async def _give_role(self, name: str, profile: dict[str, Any], role: str) -> None:
         wanted = role.rpartition("/")[2]

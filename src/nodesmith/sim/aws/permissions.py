@@ -290,11 +290,13 @@ def _iam(call: Call, account: str, things: Account) -> Iterator[tuple[str, str, 
 
 def _sqs(call: Call, account: str, things: Account) -> Iterator[tuple[str, str, Context]]:
     name = call.params.get("QueueName") or str(call.params.get("QueueUrl", "")).rpartition("/")[2]
+    # The batch forms have no permission of their own.
+    action = call.name.removesuffix("Batch")
     if not name:
-        yield call.name, "*", {}
+        yield action, "*", {}
         return
     context = requested(call.params.get("tags") or {}) | owned(things.queue_tags(call.region, name))
-    yield call.name, f"arn:aws:sqs:{call.region}:{account}:{name}", context
+    yield action, f"arn:aws:sqs:{call.region}:{account}:{name}", context
 
 
 def _ssm(call: Call, account: str, things: Account) -> Iterator[tuple[str, str, Context]]:
