@@ -176,7 +176,7 @@ def _discovery(names: Names) -> Sequence[Document]:
 
 
 def _interruption(names: Names) -> Sequence[Document]:
-    actions = ("sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:ReceiveMessage")
+    actions = ("sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
     return (_allow(*actions, resources=(names.queue_arn,), sid="HearOfInterruptions"),)
 
 

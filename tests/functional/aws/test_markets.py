@@ -178,6 +178,8 @@ async def test_a_spot_warning_comes_through_the_queue_once(bench: Bench) -> None
 async def test_a_queue_that_is_not_there_is_named(bench: Bench) -> None:
     with pytest.raises(NotFound, match=f"queue {NAMES.queue} is not there"):
         await SqsQueue(bench.cloud.client, NAMES.queue).receive()
+    with pytest.raises(NotFound, match="set INTERRUPTION_QUEUE to its name, or make it"):
+        await bench.cloud.start()
 
 
 async def test_sick_instances_are_found_once_each(bench: Bench) -> None:

@@ -270,7 +270,7 @@ class AwsCloud:
         return SqsQueue(self.client, name) if name else None
 
     async def start(self) -> None:
-        """AWS can be reached and the permissions to look around are there; earlier templates are known.
+        """AWS can be reached and the permissions to look around are there, the queue too; earlier templates are known.
 
         Raises:
             PortError: when it cannot, with AWS' words.
@@ -278,6 +278,9 @@ class AwsCloud:
         await self.types.types()
         await self.prices.current()
         await self.zonal_shift.check()
+        queue = self.queue()
+        if queue is not None:
+            await queue.check()
         await self._templates.hydrate()
 
     async def maintain(self) -> None:

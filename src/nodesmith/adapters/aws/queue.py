@@ -23,6 +23,15 @@ class SqsQueue:
         self._name = name
         self._url = ""
 
+    async def check(self) -> None:
+        """The queue is there and may be looked at.
+
+        Raises:
+            NotFound: when there is no such queue.
+            Refused: when the policy does not allow to use it.
+        """
+        await self._call("GetQueueAttributes", AttributeNames=["QueueArn"])
+
     async def receive(self) -> Sequence[Interruption]:
         """Up to ten messages; waits up to 20 s for the first.
 
