@@ -14,7 +14,17 @@ from typing import Annotated, Final
 
 import typer
 
-COMMANDS: Final[tuple[str, ...]] = ("demo", "lint", "install", "plan", "explain", "run", "decisions", "uninstall")
+COMMANDS: Final[tuple[str, ...]] = (
+    "demo",
+    "lint",
+    "install",
+    "doctor",
+    "plan",
+    "explain",
+    "run",
+    "decisions",
+    "uninstall",
+)
 """In the order that `--help` lists them; `a-b` is the module `a_b`."""
 
 

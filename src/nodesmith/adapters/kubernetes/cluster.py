@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from datetime import timedelta
 from typing import Final, TypeVar
 
 import msgspec
@@ -23,6 +24,8 @@ T = TypeVar("T")
 # The server ends a watch after a while between these, so that not all come back at once; bookmarks come every minute.
 WATCH_SECONDS: Final = (300, 600)
 SILENCE_S: Final = 150.0
+TOKEN_LIFETIME: Final = timedelta(minutes=10)
+"""The shortest that an API server gives."""
 
 
 class NotLeading(Refused):
@@ -162,6 +165,17 @@ class KubernetesCluster:
             Refused: when more than one budget selects it.
         """
         await self._write(requests.evict(name, namespace=namespace, uid=uid))
+
+    async def token(self, namespace: str, name: str, audience: str, *, lifetime: timedelta = TOKEN_LIFETIME) -> str:
+        """A token of a service account, for an audience; the API server makes it, and stores nothing.
+
+        Raises:
+            NotFound: when there is no such service account.
+        """
+        seconds = int(lifetime.total_seconds())
+        request = requests.token(name, namespace=namespace, audience=audience, seconds=seconds)
+        answer = msgspec.json.decode(await self._transport.send(request))
+        return str(answer["status"]["token"])
 
     async def _write(self, request: Request) -> bytes:
         if not self._may_write():

@@ -143,6 +143,17 @@ def evict(name: str, *, namespace: str, uid: str) -> Request:
     return _write("POST", path, f"evict Pod {namespace}/{name}", body, query={})
 
 
+def token(name: str, *, namespace: str, audience: str, seconds: int) -> Request:
+    """Ask for a token of a service account, for an audience."""
+    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/serviceaccounts/{quote(name, safe='')}/token"
+    body = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"audiences": [audience], "expirationSeconds": seconds},
+    }
+    return _write("POST", path, f"make a token of ServiceAccount {namespace}/{name}", body, query={})
+
+
 def _write(
     method: str,
     path: str,

@@ -1,0 +1,1 @@
+"""What is wrong with a set-up: facts are read once, then every check is a function of them."""

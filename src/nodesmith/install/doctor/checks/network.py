@@ -1,0 +1,297 @@
+"""Where nodes are put: subnets, their addresses and routes, and security groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from nodesmith.api.ec2nodeclass import EC2NodeClass
+from nodesmith.install.doctor.awsfacts import Permission, SecurityGroup, Subnet
+from nodesmith.install.doctor.check import Check, Group, Verdict, advised, judged, ok, warning
+from nodesmith.install.doctor.facts import Facts
+from nodesmith.install.doctor.seen import NotSeenError, Seen, Unseen, need
+
+KUBELET_PORT: Final = 10250
+_FEW: Final = 16
+_ANYWHERE: Final = frozenset({"0.0.0.0/0", "::/0"})
+_NEEDED_ENDPOINTS: Final = ("ec2", "ecr.api", "ecr.dkr", "s3", "sts")
+_ALL: Final = "-1"
+
+
+def _found(by_class: Mapping[str, Seen[tuple[str, ...]]], node_class: EC2NodeClass) -> tuple[str, ...]:
+    """What a NodeClass' selector finds.
+
+    Raises:
+        NotSeenError: when it was not looked at.
+    """
+    return need(by_class.get(node_class.name, Unseen(f"EC2NodeClass {node_class.name} was not looked at")))
+
+
+def _classes(facts: Facts) -> tuple[EC2NodeClass, ...]:
+    if not facts.node_classes:
+        raise NotSeenError("there is no EC2NodeClass")
+    return facts.node_classes
+
+
+def node_subnets(facts: Facts) -> tuple[Subnet, ...]:
+    """The subnets that some EC2NodeClass selects, by id."""
+    chosen = {each for found in _classes(facts) for each in _found(facts.network.found_subnets, found)}
+    subnets = tuple(each for each in need(facts.network.subnets) if each.id in chosen)
+    if not subnets:
+        raise NotSeenError("no EC2NodeClass finds a subnet of the cluster's VPC")
+    return subnets
+
+
+def _select_subnets(facts: Facts) -> Verdict:
+    problems = [
+        f"the selector of EC2NodeClass {each.name} finds no subnet ({_terms(each.spec.subnet_selector_terms)})"
+        for each in _classes(facts)
+        if not _found(facts.network.found_subnets, each)
+    ]
+    return judged(problems, otherwise="every EC2NodeClass finds subnets")
+
+
+def _select_groups(facts: Facts) -> Verdict:
+    problems = [
+        f"the selector of EC2NodeClass {each.name} finds no group ({_terms(each.spec.security_group_selector_terms)})"
+        for each in _classes(facts)
+        if not _found(facts.network.found_groups, each)
+    ]
+    return judged(problems, otherwise="every EC2NodeClass finds security groups")
+
+
+def _terms(terms: tuple[object, ...]) -> str:
+    told = []
+    for term in terms:
+        tags = ", ".join(f"{key}={value}" for key, value in sorted(getattr(term, "tags", {}).items()))
+        told.append(getattr(term, "id", "") or getattr(term, "name", "") or tags)
+    return "; ".join(told)
+
+
+def _same_vpc(facts: Facts) -> Verdict:
+    """Only things of the cluster's VPC were read: what is found beyond them is elsewhere."""
+    here = {each.id for each in need(facts.network.subnets)} | {each.id for each in need(facts.network.groups)}
+    problems = [
+        f"EC2NodeClass {each.name} selects {thing}, which is not in {facts.eks.vpc}"
+        for each in _classes(facts)
+        for thing in (*_seen_of(facts.network.found_subnets, each), *_seen_of(facts.network.found_groups, each))
+        if thing not in here
+    ]
+    return judged(problems, otherwise=f"all is in {facts.eks.vpc}")
+
+
+def _seen_of(by_class: Mapping[str, Seen[tuple[str, ...]]], node_class: EC2NodeClass) -> tuple[str, ...]:
+    found = by_class.get(node_class.name, ())
+    return () if isinstance(found, Unseen) else found
+
+
+def _addresses(facts: Facts) -> Verdict:
+    subnets = node_subnets(facts)
+    empty = [f"{each.id} in {each.zone} has {each.free_addresses} free addresses" for each in subnets]
+    listed = [told for told, each in zip(empty, subnets, strict=True) if each.free_addresses < _FEW]
+    if not any(each.free_addresses for each in subnets):
+        return judged(listed, otherwise="")
+    return advised(listed, otherwise=f"{sum(each.free_addresses for each in subnets)} addresses are free")
+
+
+def _zones(facts: Facts) -> Verdict:
+    zones = sorted({each.zone for each in node_subnets(facts)})
+    if len(zones) > 1:
+        return ok(", ".join(zones))
+    return warning(f"all subnets are in {zones[0]}")
+
+
+def _default_route(subnet: Subnet) -> str:
+    """Where traffic to anywhere goes; empty when it goes nowhere."""
+    return next((each.target for each in subnet.routes if each.destination in _ANYWHERE and each.is_active), "")
+
+
+def _routes(facts: Facts) -> Verdict:
+    lacking = set(_NEEDED_ENDPOINTS) - set(need(facts.network.endpoints))
+    problems = [
+        f"{each.id} has no route out{_broken(each)}, and the VPC no endpoint for {', '.join(sorted(lacking))}"
+        for each in node_subnets(facts)
+        if not _default_route(each) and lacking
+    ]
+    return judged(problems, otherwise="every subnet has a way to AWS")
+
+
+def _broken(subnet: Subnet) -> str:
+    dead = next((each for each in subnet.routes if each.destination in _ANYWHERE and not each.is_active), None)
+    return f" (that to {dead.target} is a black hole)" if dead is not None else ""
+
+
+def _public(facts: Facts) -> Verdict:
+    problems = []
+    for node_class in _classes(facts):
+        for subnet in node_subnets(facts):
+            if subnet.id not in _found(facts.network.found_subnets, node_class):
+                continue
+            gets_one = node_class.spec.associate_public_ip_address
+            is_given = subnet.gives_public_addresses if gets_one is None else gets_one
+            if _default_route(subnet).startswith("igw-") and not is_given:
+                problems.append(f"{subnet.id} goes out by an internet gateway, but instances get no public address")
+    return judged(problems, otherwise="instances have addresses for their way out")
+
+
+def node_groups(facts: Facts, node_class: EC2NodeClass) -> tuple[SecurityGroup, ...]:
+    """The groups that instances of an EC2NodeClass have."""
+    chosen = _found(facts.network.found_groups, node_class)
+    return tuple(each for each in need(facts.network.groups) if each.id in chosen)
+
+
+def _each_class(
+    facts: Facts, holds: Callable[[Facts, tuple[SecurityGroup, ...]], bool]
+) -> Iterator[tuple[EC2NodeClass, str]]:
+    for node_class in _classes(facts):
+        groups = node_groups(facts, node_class)
+        if groups and not holds(facts, groups):
+            yield node_class, ", ".join(each.id for each in groups)
+
+
+def _lets_cluster_in(facts: Facts, groups: tuple[SecurityGroup, ...]) -> bool:
+    """The control plane talks to kubelets from the cluster's own group."""
+    cluster = facts.eks.cluster_group
+    sources = {cluster, *_ANYWHERE}
+    return any(_lets(each.inbound, sources, KUBELET_PORT) for each in groups)
+
+
+def _reaches_cluster(facts: Facts, groups: tuple[SecurityGroup, ...]) -> bool:
+    """Nodes talk to the endpoint, whose interfaces are in the cluster's own group."""
+    cluster = next((each for each in need(facts.network.groups) if each.id == facts.eks.cluster_group), None)
+    if cluster is None:
+        raise NotSeenError(f"the cluster's security group {facts.eks.cluster_group} was not seen")
+    own = {each.id for each in groups} | _ANYWHERE
+    return not facts.eks.is_private or _lets(cluster.inbound, own, 443)
+
+
+def _goes_out(_: Facts, groups: tuple[SecurityGroup, ...]) -> bool:
+    return any(_lets(each.outbound, None, 443) for each in groups)
+
+
+def _lets(permissions: tuple[Permission, ...], sources: set[str] | frozenset[str] | None, port: int) -> bool:
+    return any(
+        (each.protocol == _ALL or (each.protocol == "tcp" and each.first_port <= port <= each.last_port))
+        and (sources is None or bool(sources & set(each.sources)))
+        for each in permissions
+    )
+
+
+def _admits_cluster(facts: Facts) -> Verdict:
+    group = facts.eks.cluster_group
+    problems = [
+        f"EC2NodeClass {name.name}: none of {groups} lets {group} (the control plane) in on port {KUBELET_PORT}"
+        for name, groups in _each_class(facts, _lets_cluster_in)
+    ]
+    return judged(problems, otherwise="the control plane reaches kubelets")
+
+
+def _admitted_by_cluster(facts: Facts) -> Verdict:
+    group = facts.eks.cluster_group
+    problems = [
+        f"EC2NodeClass {name.name}: {group} does not let {groups} in on port 443"
+        for name, groups in _each_class(facts, _reaches_cluster)
+    ]
+    return judged(problems, otherwise="nodes reach the control plane")
+
+
+def _outbound(facts: Facts) -> Verdict:
+    problems = [
+        f"EC2NodeClass {name.name}: none of {groups} lets instances go out on port 443"
+        for name, groups in _each_class(facts, _goes_out)
+    ]
+    return judged(problems, otherwise="instances may go out")
+
+
+def _one_owner(facts: Facts) -> Verdict:
+    key = f"kubernetes.io/cluster/{facts.cluster_name}"
+    problems = []
+    for node_class in _classes(facts):
+        tagged = [each.id for each in node_groups(facts, node_class) if key in each.tags]
+        if len(tagged) > 1:
+            problems.append(f"EC2NodeClass {node_class.name} selects {', '.join(tagged)}, all with the tag {key}")
+    return advised(problems, otherwise=f"one group at most has the tag {key}")
+
+
+NETWORK: Final = Group(
+    "Network",
+    (
+        Check(
+            "ND301",
+            "EC2NodeClasses find subnets",
+            "The selector's tag is on no subnet: it was never set, is misspelt, or has another cluster's name.",
+            "Tag the subnets of the nodes, or correct spec.subnetSelectorTerms; ND321 says what was likely meant.",
+            _select_subnets,
+        ),
+        Check(
+            "ND302",
+            "Subnets have free addresses",
+            "Each node and each pod takes an address of its subnet.",
+            "Add subnets (a secondary CIDR of the VPC will do) and tag them; or use prefix delegation.",
+            _addresses,
+        ),
+        Check(
+            "ND303",
+            "Nodes can be in more than one zone",
+            "One zone has fewer spot pools, and its outage takes everything.",
+            "Tag subnets of other zones too.",
+            _zones,
+        ),
+        Check(
+            "ND304",
+            "Subnets have a way out",
+            "Nodes fetch images and talk to EC2, ECR and EKS: by NAT, an internet gateway, or VPC endpoints.",
+            "Give the subnet's route table a route to a NAT gateway, or make the endpoints that are listed.",
+            _routes,
+        ),
+        Check(
+            "ND305",
+            "Instances in public subnets get public addresses",
+            "An internet gateway serves only instances that have a public address.",
+            "Use private subnets with NAT, or set spec.associatePublicIPAddress: true.",
+            _public,
+        ),
+        Check(
+            "ND306",
+            "EC2NodeClasses find security groups",
+            "The selector's tag is on no security group, or is misspelt.",
+            "Tag the cluster's security group, or correct spec.securityGroupSelectorTerms; see ND322.",
+            _select_groups,
+        ),
+        Check(
+            "ND307",
+            "Security groups let the control plane reach kubelets",
+            "Without it `kubectl logs` and `exec`, webhooks and metrics fail, although nodes are Ready.",
+            "Select the cluster's own security group, or let it in on port 10250.",
+            _admits_cluster,
+        ),
+        Check(
+            "ND308",
+            "The cluster's security group lets nodes in",
+            "The private endpoint is behind the cluster's security group: nodes that are not let in never join.",
+            "Select the cluster's own security group, or let the nodes' group into it on port 443.",
+            _admitted_by_cluster,
+        ),
+        Check(
+            "ND309",
+            "Security groups let instances out",
+            "A group without an outbound rule keeps instances from images and from the cluster.",
+            "Give the group an outbound rule.",
+            _outbound,
+        ),
+        Check(
+            "ND310",
+            "One security group belongs to the cluster",
+            "The load balancer controller refuses instances with two groups that have the cluster's tag.",
+            "Take the tag from all but one, or select one only.",
+            _one_owner,
+        ),
+        Check(
+            "ND311",
+            "Subnets and security groups are in the cluster's VPC",
+            "The selector's tag is on something of another VPC as well: launches there fail, or nodes never join.",
+            "Take the tag away there, or make the selector narrower.",
+            _same_vpc,
+        ),
+    ),
+)

@@ -1,0 +1,228 @@
+"""A set-up in which all is well: AWS in a box, set up by the install steps; a cluster in memory with the controller."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+import boto3
+
+from nodesmith.adapters.aws.client import AwsClient, SessionClients
+from nodesmith.adapters.aws.cloud import AwsCloud
+from nodesmith.adapters.aws.objects import ClusterObjects
+from nodesmith.adapters.aws.settings import AwsSettings
+from nodesmith.adapters.clock import RealClock
+from nodesmith.adapters.memory.cluster import MemoryCluster
+from nodesmith.adapters.memory.recording import RecordedMetrics
+from nodesmith.adapters.memory.server import ApiServer
+from nodesmith.api import kinds
+from nodesmith.api.crd import all_crds
+from nodesmith.api.kind import Kind
+from nodesmith.api.meta import conditions_to_json, format_micro_time, format_time
+from nodesmith.cli.doctor import settings_faults
+from nodesmith.controllers.nodepool.node_class import selected_to_json
+from nodesmith.install.access import access_step
+from nodesmith.install.aws import aws_steps, names_of
+from nodesmith.install.doctor.check import Finding, Outcome, examine
+from nodesmith.install.doctor.gather.gathering import gather
+from nodesmith.install.doctor.gather.sources import Credentials, Sources
+from nodesmith.install.doctor.table import chosen
+from nodesmith.install.names import Names
+from nodesmith.install.setup import ensure
+from nodesmith.sim.aws import account
+from nodesmith.sim.aws.box import Box
+
+T = TypeVar("T")
+REGION = "ap-northeast-2"
+CLUSTER = "demo"
+SYSTEM = "kube-system"
+LABELS = {"app.kubernetes.io/name": "karpenter", "app.kubernetes.io/instance": "karpenter"}
+POD_NAME = "karpenter-0"
+
+
+async def here(call: Callable[[], T]) -> T:
+    return call()
+
+
+class Setup:
+    """The account, the cluster, and a doctor for both."""
+
+    def __init__(self, box: Box, clients: SessionClients) -> None:
+        self.box = box
+        self.raw = partial(clients.client, region=REGION)
+        self.base = account.prepare(box.url, region=REGION, cluster_name=CLUSTER, client=self.raw)
+        self.clock = RealClock()
+        self.aws = AwsClient(clients, region=REGION, clock=self.clock, run_blocking=here)
+        self.clients = clients
+        self.cluster = MemoryCluster(ApiServer(self.clock.now, random.Random(1)), self.clock)
+        self.names = Names(CLUSTER, "", REGION, "")
+
+    async def make(self) -> None:
+        """Everything is there, and as it should be."""
+        self._connect()
+        self.names, network = await names_of(self.aws, CLUSTER)
+        steps = [*aws_steps(self.aws, self.names, network), await access_step(self.aws, self.cluster, self.names)]
+        await ensure(steps)
+        await self._install_chart()
+        await self._configure()
+        await self.resolve()
+
+    async def examine(self, *numbers: str) -> dict[str, Finding]:
+        """What the checks say now, by number."""
+        sources = Sources(
+            cluster_name=CLUSTER,
+            version="0.1.0",
+            aws=self.aws,
+            clock=self.clock,
+            cluster=self.cluster,
+            tokens=self._token,
+            as_somebody=self._as_somebody,
+            read_settings=settings_faults,
+        )
+        findings = examine(await gather(sources), chosen(numbers))
+        return {each.check.number: each for each in findings}
+
+    async def wrong(self) -> dict[str, tuple[str, ...]]:
+        """What is wrong now: failures and warnings."""
+        found = await self.examine()
+        return {
+            number: each.found for number, each in found.items() if each.outcome in {Outcome.FAILED, Outcome.WARNING}
+        }
+
+    async def resolve(self) -> None:
+        """The EC2NodeClass' status is what a controller finds now."""
+        settings = AwsSettings(cluster_name=CLUSTER, region=REGION, dns_ip="10.100.0.10")
+        cloud = AwsCloud(
+            settings,
+            clients=self.clients,
+            objects=ClusterObjects(self.cluster),
+            clock=self.clock,
+            run_blocking=here,
+            metrics=RecordedMetrics(),
+        )
+        node_class = await self.cluster.get(kinds.EC2_NODE_CLASS, "default")
+        resolved = await cloud.resolve(replace(node_class))
+        status = {**selected_to_json(resolved), "conditions": conditions_to_json(resolved.conditions)}
+        await self.cluster.patch(kinds.EC2_NODE_CLASS, "default", {"status": status}, subresource="status")
+
+    def _connect(self) -> None:
+        """The network has what a walk-through takes for granted: a way out, and EKS' own rule in its group."""
+        ec2 = self.raw("ec2")
+        subnet = next(iter(self.base.subnet_ids.values()))
+        address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+        gateway = ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address)["NatGateway"]["NatGatewayId"]
+        tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [self.base.vpc_id]}])["RouteTables"]
+        self.route_table = str(tables[0]["RouteTableId"])
+        ec2.create_route(RouteTableId=self.route_table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=gateway)
+        group = self.base.cluster_security_group_id
+        itself = [{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}]
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=itself)
+
+    async def _install_chart(self) -> None:
+        annotations = {"eks.amazonaws.com/role-arn": self.names.role_arn(self.names.controller_role)}
+        for crd in all_crds():
+            await self.create(kinds.CUSTOM_RESOURCE_DEFINITION, crd)
+        meta = {"name": "karpenter", "namespace": SYSTEM}
+        await self.create(kinds.SERVICE_ACCOUNT, {"metadata": {**meta, "annotations": annotations}})
+        ports = [{"name": "http-metrics", "port": 8080, "targetPort": "http-metrics"}]
+        await self.create(kinds.SERVICE, {"metadata": meta, "spec": {"selector": LABELS, "ports": ports}})
+        await self.create(kinds.DEPLOYMENT, {"metadata": {**meta, "labels": LABELS}, "spec": self._deployment()})
+        await self.status(kinds.DEPLOYMENT, "karpenter", {"replicas": 1, "readyReplicas": 1})
+        await self._run_pod()
+        spec = {
+            "holderIdentity": f"{POD_NAME}_6f0c",
+            "leaseDurationSeconds": 3600,
+            "renewTime": format_micro_time(self.clock.now()),
+        }
+        await self.create(kinds.LEASE, {"metadata": {**meta, "name": "karpenter-leader-election"}, "spec": spec})
+
+    def _deployment(self) -> dict[str, Any]:
+        container = {
+            "name": "controller",
+            "image": "registry.local/nodesmith:0.1.0",
+            "args": ["run"],
+            "env": [
+                {"name": "CLUSTER_NAME", "value": CLUSTER},
+                {"name": "INTERRUPTION_QUEUE", "value": self.names.queue},
+                {"name": "METRICS_PORT", "value": "8080"},
+            ],
+            "ports": [{"name": "http-metrics", "containerPort": 8080}, {"name": "http", "containerPort": 8081}],
+        }
+        expression = {"key": "karpenter.sh/nodepool", "operator": "DoesNotExist"}
+        terms = {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}
+        spec = {
+            "serviceAccountName": "karpenter",
+            "containers": [container],
+            "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}},
+        }
+        return {
+            "replicas": 1,
+            "selector": {"matchLabels": LABELS},
+            "template": {"metadata": {"labels": LABELS}, "spec": spec},
+        }
+
+    async def _run_pod(self) -> None:
+        node = {
+            "metadata": {"name": "system-1", "labels": {"eks.amazonaws.com/nodegroup": "system"}},
+            "status": {
+                "allocatable": {"cpu": "2", "memory": "8Gi", "pods": "29"},
+                "conditions": [{"type": "Ready", "status": "True"}],
+            },
+        }
+        await self.create(kinds.NODE, node)
+        requests = {"requests": {"cpu": "100m", "memory": "512Mi"}}
+        spec = {"nodeName": "system-1", "containers": [{"name": "controller", "image": "x", "resources": requests}]}
+        await self.create(
+            kinds.POD, {"metadata": {"name": POD_NAME, "namespace": SYSTEM, "labels": LABELS}, "spec": spec}
+        )
+        status = {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "containerStatuses": [{"name": "controller", "restartCount": 0, "ready": True}],
+        }
+        await self.status(kinds.POD, POD_NAME, status)
+
+    async def _configure(self) -> None:
+        tags = {"karpenter.sh/discovery": CLUSTER}
+        spec = {
+            "role": self.names.node_role,
+            "amiSelectorTerms": [{"alias": "al2023@latest"}],
+            "subnetSelectorTerms": [{"tags": tags}],
+            "securityGroupSelectorTerms": [{"tags": tags}],
+        }
+        await self.create(kinds.EC2_NODE_CLASS, {"metadata": {"name": "default"}, "spec": spec})
+        await self.create(kinds.NODE_POOL, pool())
+
+    async def create(self, kind: Kind[Any], manifest: dict[str, Any]) -> None:
+        await self.cluster.create(kind, {"apiVersion": kind.api_version, "kind": kind.name, **manifest})
+
+    async def status(self, kind: Kind[Any], name: str, status: dict[str, Any]) -> None:
+        namespace = SYSTEM if kind.is_namespaced else ""
+        await self.cluster.patch(kind, name, {"status": status}, namespace=namespace, subresource="status")
+
+    async def _token(self, namespace: str, name: str, audience: str) -> str:
+        """The box believes any token: who may assume the role is for the trust policy's checks."""
+        return f"token-of-{namespace}-{name}-for-{audience}"
+
+    def _as_somebody(self, given: Credentials) -> AwsClient:
+        own = boto3.session.Session(given.access_key, given.secret_key, given.session_token, region_name=REGION)
+        clients = SessionClients(own, endpoint_url=self.box.url)
+        return AwsClient(clients, region=REGION, clock=self.clock, run_blocking=here)
+
+
+def pool(name: str = "default", *, requirements: Sequence[dict[str, Any]] = (), **spec: Any) -> dict[str, Any]:
+    """A NodePool that buys spot and on-demand of the usual families."""
+    asked = [
+        {"key": "karpenter.k8s.aws/instance-category", "operator": "In", "values": ["c", "m", "r", "t"]},
+        {"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["spot", "on-demand"]},
+        *requirements,
+    ]
+    reference = {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "default"}
+    template = {"spec": {"nodeClassRef": reference, "requirements": asked, "expireAfter": "720h"}}
+    disruption = {"consolidateAfter": "1m", "consolidationPolicy": "WhenEmptyOrUnderutilized"}
+    stated = {"template": template, "limits": {"cpu": "100", "memory": "400Gi"}, "disruption": disruption, **spec}
+    return {"metadata": {"name": name}, "spec": stated}
+
+
+__all__ = ["CLUSTER", "POD_NAME", "REGION", "SYSTEM", "Setup", "format_time", "pool"]
