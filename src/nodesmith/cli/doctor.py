@@ -7,8 +7,9 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from enum import StrEnum
+from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import boto3
@@ -22,9 +23,11 @@ from nodesmith.adapters.aws.blocking import Threads
 from nodesmith.adapters.aws.client import AwsClient, SessionClients
 from nodesmith.adapters.clock import RealClock
 from nodesmith.adapters.kubernetes.cluster import KubernetesCluster
-from nodesmith.adapters.kubernetes.kubeconfig import Connection, KubeconfigError, default_paths, in_cluster, load
+from nodesmith.adapters.kubernetes.kubeconfig import Connection, KubeconfigError, default_paths, load
 from nodesmith.adapters.kubernetes.transport import Limits, Transport
+from nodesmith.cli import setting_up as common
 from nodesmith.cli.reading import refuse, wide_console
+from nodesmith.cli.setting_up import FAILED, Output
 from nodesmith.install.doctor.check import ORDER, Check, Finding, Outcome, examine, has_failed
 from nodesmith.install.doctor.gather.gathering import gather
 from nodesmith.install.doctor.gather.sources import Credentials, Sources
@@ -32,7 +35,6 @@ from nodesmith.install.doctor.table import GROUPS, UnknownCheckError, chosen
 from nodesmith.settings import SettingsError
 from nodesmith.settings import load as load_settings
 
-FAILED: Final = 1
 _PATIENCE: Final = Limits(deadline_s=15.0, connect_s=5.0, attempts=2)
 _STYLES: Final = {
     Outcome.FAILED: "bold red",
@@ -43,19 +45,14 @@ _STYLES: Final = {
 }
 
 
-class Output(StrEnum):
-    """How findings are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 def run(
     *,
-    cluster: Annotated[str, typer.Option("--cluster", help="The EKS cluster's name.")] = "",
-    region: Annotated[str, typer.Option(help="The cluster's region; without it, the profile's.")] = "",
-    profile: Annotated[str, typer.Option(help="The AWS profile.")] = "",
-    context: Annotated[str, typer.Option(help="The kubeconfig's context; without it, the current one.")] = "",
+    cluster: common.ClusterName = "",
+    region: common.Region = "",
+    profile: common.Profile = "",
+    endpoint_url: common.EndpointUrl = "",
+    kubeconfig: common.Kubeconfig = None,
+    context: common.Context = "",
     check: Annotated[
         list[str] | None, typer.Option("--check", help="Only the check of this number. May be given more than once.")
     ] = None,
@@ -75,14 +72,30 @@ def run(
         _print_list(checks, output)
         return
     if not cluster:
-        refuse(["error: which cluster? give --cluster NAME"])
-    findings = asyncio.run(_examined(cluster, _session(region, profile), context, checks))
+        refuse(["error: which cluster? say --cluster NAME"])
+    place = _Place(cluster, _session(region, profile), endpoint_url, kubeconfig, context)
+    findings = asyncio.run(_examined(place, checks))
     if output is Output.JSON:
         typer.echo(json.dumps(to_json(cluster, findings), indent=1, ensure_ascii=False))
     else:
         print_findings(wide_console(), findings, show_all=show_all or bool(check))
     if has_failed(findings):
         raise typer.Exit(FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where to look, as the user said it."""
+
+    cluster: str
+    session: boto3.session.Session
+    endpoint_url: str
+    kubeconfig: Path | None
+    context: str
+
+    @property
+    def region(self) -> str:
+        return self.session.region_name or ""
 
 
 def _session(region: str, profile: str) -> boto3.session.Session:
@@ -92,20 +105,22 @@ def _session(region: str, profile: str) -> boto3.session.Session:
     except BotoCoreError as error:
         refuse([f"error: {error}"])
     if not session.region_name:
-        refuse(["error: which region? give --region, or set AWS_REGION"])
+        refuse(["error: no AWS region: say --region, or set AWS_REGION"])
     return session
 
 
-async def _examined(
-    cluster: str, session: boto3.session.Session, context: str, checks: Sequence[Check]
-) -> list[Finding]:
-    clock, threads, region = RealClock(), Threads(), session.region_name or ""
+async def _examined(place: _Place, checks: Sequence[Check]) -> list[Finding]:
+    clock, threads = RealClock(), Threads()
+
+    def client_of(session: boto3.session.Session) -> AwsClient:
+        clients = SessionClients(session, endpoint_url=place.endpoint_url)
+        return AwsClient(clients, region=place.region, clock=clock, run_blocking=threads)
 
     def as_somebody(given: Credentials) -> AwsClient:
-        own = boto3.session.Session(given.access_key, given.secret_key, given.session_token, region_name=region)
-        return AwsClient(SessionClients(own), region=region, clock=clock, run_blocking=threads)
+        own = (given.access_key, given.secret_key, given.session_token)
+        return client_of(boto3.session.Session(*own, region_name=place.region))
 
-    connection, why = _connection(context)
+    connection, why = _connection(place)
     try:
         async with AsyncExitStack() as stack:
             kubernetes = None
@@ -113,9 +128,9 @@ async def _examined(
                 transport = await stack.enter_async_context(Transport(connection, clock, _PATIENCE))
                 kubernetes = KubernetesCluster(transport)
             sources = Sources(
-                cluster_name=cluster,
+                cluster_name=place.cluster,
                 version=version("nodesmith"),
-                aws=AwsClient(SessionClients(session), region=region, clock=clock, run_blocking=threads),
+                aws=client_of(place.session),
                 clock=clock,
                 cluster=kubernetes,
                 why_no_cluster=why,
@@ -129,13 +144,12 @@ async def _examined(
         threads.close()
 
 
-def _connection(context: str) -> tuple[Connection | None, str]:
+def _connection(place: _Place) -> tuple[Connection | None, str]:
     """How to reach the API server, or why that is not known."""
-    environment = dict(os.environ)  # noqa: TID251 - the composition root reads it, once
+    environment = dict(os.environ)  # noqa: TID251 - a composition root reads it, once
+    paths = [place.kubeconfig] if place.kubeconfig else default_paths(environment)
     try:
-        if context:
-            return load(default_paths(environment), context=context), ""
-        return in_cluster(environment) or load(default_paths(environment)), ""
+        return load(paths, context=place.context), ""
     except KubeconfigError as error:
         return None, str(error)
 

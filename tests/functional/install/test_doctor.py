@@ -1,26 +1,11 @@
 """The doctor on a set-up that `install` made: all is well; then one thing after another is broken, and found."""
 
-from collections.abc import Iterator
-
-import boto3
 import pytest
 
 from nodesmith.adapters.aws.client import SessionClients
 from nodesmith.install.doctor.check import Outcome
 from nodesmith.sim.aws.box import Box
-from tests.functional.install.doctor_setup import REGION, Setup
-
-
-@pytest.fixture(scope="module")
-def box() -> Iterator[Box]:
-    with Box(seed=5, region=REGION) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def clients(box: Box) -> SessionClients:
-    session = boto3.session.Session("testing", "testing", region_name=REGION)
-    return SessionClients(session, endpoint_url=box.url)
+from tests.functional.install.doctor_setup import Setup
 
 
 @pytest.fixture

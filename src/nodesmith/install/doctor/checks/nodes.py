@@ -8,7 +8,7 @@ from typing import Any, Final
 import yaml
 
 from nodesmith.api.likeness import closest
-from nodesmith.install.access import GROUPS, USERNAME
+from nodesmith.install.awsauth import GROUPS, USERNAME
 from nodesmith.install.doctor.awsfacts import AccessEntry, Profile, Role
 from nodesmith.install.doctor.check import Check, Group, Verdict, advised, failed, judged, not_applicable, ok
 from nodesmith.install.doctor.facts import Facts

@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from nodesmith.api.likeness import slip_of
-from nodesmith.install.aws import INTERNAL_ELB
 from nodesmith.install.doctor.awsfacts import Subnet
 from nodesmith.install.doctor.check import Check, Group, Verdict, advised, judged
 from nodesmith.install.doctor.facts import Facts
 from nodesmith.install.doctor.seen import need
 from nodesmith.install.names import DISCOVERY
 
+INTERNAL_ELB: Final = "kubernetes.io/role/internal-elb"
 _EXTERNAL_ELB: Final = "kubernetes.io/role/elb"
-_KNOWN: Final = (DISCOVERY, INTERNAL_ELB, _EXTERNAL_ELB)
 
 
 def _own_subnets(facts: Facts) -> tuple[Subnet, ...]:

@@ -6,9 +6,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from nodesmith.adapters.aws.client import AwsClient
-from nodesmith.install.aws import SpotRole
 from nodesmith.install.doctor.awsfacts import Caller, EksCluster, Quota
 from nodesmith.install.doctor.gather.paging import marked
+from nodesmith.install.roles import SpotRole
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.errors import NotFound
 

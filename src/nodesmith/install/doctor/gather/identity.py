@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nodesmith.adapters.aws.client import AwsClient
-from nodesmith.install.aws import as_document
 from nodesmith.install.doctor.awsfacts import AccessEntry, Document, PodIdentity, Profile, Provider, Role
 from nodesmith.install.doctor.gather.paging import marked
+from nodesmith.install.documents import as_document
 from nodesmith.ports.errors import NotFound
 
 

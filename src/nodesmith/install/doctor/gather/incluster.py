@@ -12,7 +12,7 @@ from nodesmith.api import kinds
 from nodesmith.api.core import decode_raw
 from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.api.kind import Kind, Manifest
-from nodesmith.install.access import AWS_AUTH
+from nodesmith.install.awsauth import AWS_AUTH
 from nodesmith.install.doctor.clusterfacts import (
     Budget,
     Controller,
