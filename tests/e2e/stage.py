@@ -15,6 +15,7 @@ import json
 import subprocess
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,10 @@ class Loop:
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """What the coroutine returns."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """The coroutine goes on by itself; the future has what it returns."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     async def _cancel_all(self) -> None:
         rest = asyncio.all_tasks() - {asyncio.current_task()}

@@ -1,7 +1,7 @@
 """The catalogue of a NodeClass: its instance types with labels, capacity and today's offerings.
 
-Labels and capacity depend on the NodeClass alone and are worked out once for it; offerings change with prices and
-refusals and are put in when one of those has changed.
+Labels and capacity depend on the NodeClass alone and are worked out once for it; what nodes taught about their memory,
+and offerings, which change with prices and refusals, are put in when one of those has changed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from nodesmith.adapters.aws.cache import Cache
 from nodesmith.adapters.aws.capacity import NodeShape, capacity_of, overhead_of, shape_of
 from nodesmith.adapters.aws.catalog import TypeFacts
-from nodesmith.adapters.aws.families import Family, family_of
+from nodesmith.adapters.aws.families import family_of
 from nodesmith.adapters.aws.images import ImageChoice
 from nodesmith.adapters.aws.network import Network
 from nodesmith.adapters.aws.offerings import Market, is_compatible, offerings_of, open_zones
@@ -121,6 +121,7 @@ class Offers:
         place = await self._place(node_class)
         key = self._key(node_class, types, place)
         market_key = (
+            self._types.memory_version,
             self._prices.version,
             self._unavailable.version,
             self._reservations.version,
@@ -152,7 +153,7 @@ class Offers:
                         is_compatible=each.is_compatible,
                     ),
                 )
-                for each in shapes
+                for each in self._taught(node_class, shapes)
             ),
             types.facts,
             place,
@@ -199,46 +200,47 @@ class Offers:
             tuple((each.id, each.instance_type) for each in place.reservations),
             place.placement_group,
             types.version,
-            self._types.memory_version,
         )
 
     def _shape(self, node_class: EC2NodeClass, types: Types, place: Place) -> tuple[Shaped, ...]:
-        family = family_of(node_class.ami_family)
-        shape = shape_of(
-            node_class.spec,
-            family,
-            memory_overhead=self._settings.vm_memory_overhead_percent,
-            reserved_enis=self._settings.reserved_enis,
-        )
+        """Every type, with the memory that is guessed as long as no node was seen."""
+        family, shape = family_of(node_class.ami_family), self._node_shape(node_class)
         strategy = place.placement_group.strategy if place.placement_group else ""
-        images = ImageChoice(node_class.status.amis)
         shaped: list[Shaped] = []
         for name in sorted(types.facts):
             facts = types.facts[name]
             requirements = requirements_of(facts, types.zones.get(name, ()), place, family)
-            image = images.of(requirements) if self._types.has_learnt else None
-            learnt = self._types.memory_of(name, image.id) if image else None
-            shaped.append(
-                _shaped(facts, requirements, shape, learnt, node_class=node_class, family=family, strategy=strategy)
-            )
+            fits = is_compatible(facts, node_class.spec, family.name, strategy)
+            shaped.append(_shaped(facts, requirements, shape, None, is_compatible=fits))
         return tuple(shaped)
+
+    def _taught(self, node_class: EC2NodeClass, shapes: tuple[Shaped, ...]) -> tuple[Shaped, ...]:
+        """The types; those whose nodes were seen, with the memory that they have. Most were not, and cost nothing."""
+        seen = self._types.seen
+        if not seen:
+            return shapes
+        shape = self._node_shape(node_class)
+        images = ImageChoice(node_class.status.amis)
+        return tuple(self._with_memory(each, shape, images) if each.facts.name in seen else each for each in shapes)
+
+    def _with_memory(self, shaped: Shaped, shape: NodeShape, images: ImageChoice) -> Shaped:
+        image = images.of(shaped.requirements)
+        learnt = self._types.memory_of(shaped.facts.name, image.id) if image else None
+        if learnt is None:
+            return shaped
+        return _shaped(shaped.facts, shaped.requirements, shape, learnt, is_compatible=shaped.is_compatible)
+
+    def _node_shape(self, node_class: EC2NodeClass) -> NodeShape:
+        return shape_of(
+            node_class.spec,
+            family_of(node_class.ami_family),
+            memory_overhead=self._settings.vm_memory_overhead_percent,
+            reserved_enis=self._settings.reserved_enis,
+        )
 
 
 def _shaped(
-    facts: TypeFacts,
-    requirements: Requirements,
-    shape: NodeShape,
-    learnt: int | None,
-    *,
-    node_class: EC2NodeClass,
-    family: Family,
-    strategy: str,
+    facts: TypeFacts, requirements: Requirements, shape: NodeShape, learnt: int | None, *, is_compatible: bool
 ) -> Shaped:
     capacity = capacity_of(facts, shape, learnt_memory=learnt)
-    return Shaped(
-        facts,
-        requirements,
-        capacity,
-        overhead_of(facts, shape, capacity),
-        is_compatible(facts, node_class.spec, family.name, strategy),
-    )
+    return Shaped(facts, requirements, capacity, overhead_of(facts, shape, capacity), is_compatible)

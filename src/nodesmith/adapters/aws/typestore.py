@@ -37,6 +37,7 @@ class TypeStore:
         self._cache: Cache[str, Types] = Cache(clock, REFRESHED_EVERY)
         self._last = Types()
         self._memory: Cache[tuple[str, str], int] = Cache(clock, MEMORY_KNOWN_FOR)
+        self._seen: set[str] = set()
         self.memory_version = 0
 
     async def types(self) -> Types:
@@ -58,12 +59,13 @@ class TypeStore:
         known = self._memory.peek((instance_type, image))
         if known is None or memory < known:
             self._memory.set((instance_type, image), memory)
+            self._seen.add(instance_type)
             self.memory_version += 1
 
     @property
-    def has_learnt(self) -> bool:
-        """Whether any node taught anything."""
-        return self.memory_version > 0
+    def seen(self) -> frozenset[str]:
+        """The types of which a node was seen."""
+        return frozenset(self._seen)
 
     def memory_of(self, instance_type: str, image: str) -> int | None:
         """What a node of the type with the image reported, or None where none has."""

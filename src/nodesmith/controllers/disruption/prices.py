@@ -14,11 +14,12 @@ from nodesmith.state.snapshot import Snapshot
 
 
 class Prices:
-    """Tells of prices; of a list of types that it has seen, not again."""
+    """Tells of prices, and of a type again only by what has changed: types are many, and looks frequent."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._seen: dict[str, Sequence[InstanceType]] = {}
+        self._changes = _Changes(metrics)
+        self._lists: dict[str, Sequence[InstanceType]] = {}
 
     def tell(self, snapshot: Snapshot, catalog: Catalog) -> None:
         """The gauges of pools' costs and of the types and offerings of the catalog stand as they are now."""
@@ -29,13 +30,27 @@ class Prices:
             self._metrics.set("nodepools_cost_total", total_price(known).dollars, nodepool=pool)
             if len(known) < len(prices):
                 self._metrics.count("nodepools_cost_tracker_errors_total", len(prices) - len(known))
-            if self._seen.get(pool) is not listed:
-                self._seen[pool] = listed
+            if not any(listed is each for each in self._lists.values()):
                 for type_ in listed:
-                    _tell_type(self._metrics, type_)
+                    _tell_type(self._changes, type_)
+            self._lists[pool] = listed
 
 
-def _tell_type(metrics: Metrics, type_: InstanceType) -> None:
+class _Changes:
+    """Sets gauges that stand at another value than the one that was set last."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._told: dict[tuple[str, ...], float] = {}
+
+    def set(self, name: str, value: float, /, **labels: str) -> None:
+        key = (name, *labels.values())
+        if self._told.get(key) != value:
+            self._told[key] = value
+            self._metrics.set(name, value, **labels)
+
+
+def _tell_type(metrics: _Changes, type_: InstanceType) -> None:
     cores, memory = type_.capacity.get(CPU, 0) / 1000, type_.capacity.get(MEMORY, 0)
     metrics.set("cloudprovider_instance_type_cpu_cores", cores, instance_type=type_.name)
     metrics.set("cloudprovider_instance_type_memory_bytes", memory, instance_type=type_.name)
