@@ -15,6 +15,7 @@ import boto3
 import typer
 
 from nodesmith.adapters.aws.client import SessionClients
+from nodesmith.adapters.aws.credentials import controller_session
 from nodesmith.adapters.clock import RealClock
 from nodesmith.adapters.kubernetes.kubeconfig import Connection, KubeconfigError, default_paths, in_cluster, load
 from nodesmith.adapters.telemetry.logs import json_log
@@ -44,7 +45,7 @@ def run(context: typer.Context) -> None:
     except KubeconfigError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(WRONG_SETTINGS) from None
-    session = boto3.session.Session()
+    session = controller_session()
     if not session.region_name:
         typer.echo("error: no AWS region: set AWS_REGION", err=True)
         raise typer.Exit(WRONG_SETTINGS)

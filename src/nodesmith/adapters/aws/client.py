@@ -52,10 +52,7 @@ class Clients(Protocol):
 
 
 class SessionClients:
-    """Clients of one boto3 session; credentials by boto3's chain: web identity, pod identity, environment, profile.
-
-    The instance metadata service is never asked: a controller that runs on the nodes' role by accident has too much.
-    """
+    """Clients of one boto3 session. Where `endpoint_url` is empty, AWS_ENDPOINT_URL counts, and else AWS' own."""
 
     def __init__(self, session: boto3.session.Session, *, endpoint_url: str = "") -> None:
         self._session = session

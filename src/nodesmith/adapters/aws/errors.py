@@ -9,6 +9,7 @@ from typing import Any, Final
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
@@ -115,7 +116,7 @@ def translate(error: BotoCoreError | ClientError | HTTPClientError | ResponsePar
         return _translate_answer(error)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return Refused(f"{error}: give the controller a role, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
-    if isinstance(error, BotoConnectionError | HTTPClientError | ResponseParserError):
+    if isinstance(error, BotoConnectionError | HTTPClientError | ResponseParserError | CredentialRetrievalError):
         return Unavailable(str(error))
     return Refused(str(error))
 

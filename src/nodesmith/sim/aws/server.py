@@ -21,7 +21,7 @@ from moto.core.model_instances import reset_model_data
 from moto.moto_api._internal import mock_random
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from nodesmith.sim.aws import authorize, backends, controls, pricing, wire, zonalshift
+from nodesmith.sim.aws import authorize, backends, controls, podidentity, pricing, wire, zonalshift
 from nodesmith.sim.aws.faults import Fault, FaultKind
 from nodesmith.sim.aws.journal import Authorization, Entry
 from nodesmith.sim.aws.world import ACCOUNT, World
@@ -98,6 +98,9 @@ class Application:
             return controls.handle(self.world, request, self.reset)
 
     def _answered(self, request: wire.Request, environ: WSGIEnvironment) -> wire.Answer:
+        if request.path == podidentity.PATH:
+            with self.world.lock:
+                return podidentity.answer(request, ACCOUNT)
         call = wire.decode(request)
         if call is None:
             with self.world.lock:
