@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ from nodesmith.adapters.memory.server import ApiServer
 from nodesmith.api import kinds
 from nodesmith.api.crd import all_crds
 from nodesmith.api.kind import Kind
-from nodesmith.api.meta import conditions_to_json, format_micro_time, format_time
+from nodesmith.api.meta import conditions_to_json, format_micro_time
 from nodesmith.cli.doctor import settings_faults
 from nodesmith.controllers.nodepool.node_class import selected_to_json
 from nodesmith.install.access import access_step
@@ -55,7 +56,8 @@ class Setup:
         self.clock = RealClock()
         self.aws = AwsClient(clients, region=REGION, clock=self.clock, run_blocking=here)
         self.clients = clients
-        self.cluster = MemoryCluster(ApiServer(self.clock.now, random.Random(1)), self.clock)
+        self.ago = timedelta(0)
+        self.cluster = MemoryCluster(ApiServer(self._then, random.Random(1)), self.clock)
         self.names = Names(CLUSTER, "", REGION, "")
 
     async def make(self) -> None:
@@ -67,6 +69,10 @@ class Setup:
         await self._install_chart()
         await self._configure()
         await self.resolve()
+
+    def _then(self) -> datetime:
+        """The API server's time: what is made while `ago` is set is as old as that."""
+        return self.clock.now() - self.ago
 
     async def examine(self, *numbers: str) -> dict[str, Finding]:
         """What the checks say now, by number."""
@@ -82,6 +88,19 @@ class Setup:
         )
         findings = examine(await gather(sources), chosen(numbers))
         return {each.check.number: each for each in findings}
+
+    async def examine_from_nowhere(self) -> dict[str, Finding]:
+        """What the checks say without credentials and without a kubeconfig."""
+        nobody = SessionClients(boto3.session.Session(region_name=REGION), endpoint_url=self.box.url)
+        sources = Sources(
+            cluster_name=CLUSTER,
+            version="0.1.0",
+            aws=AwsClient(nobody, region=REGION, clock=self.clock, run_blocking=here),
+            clock=self.clock,
+            cluster=None,
+            why_no_cluster="there is no kubeconfig",
+        )
+        return {each.check.number: each for each in examine(await gather(sources), chosen(()))}
 
     async def wrong(self) -> dict[str, tuple[str, ...]]:
         """What is wrong now: failures and warnings."""
@@ -125,7 +144,7 @@ class Setup:
             await self.create(kinds.CUSTOM_RESOURCE_DEFINITION, crd)
         meta = {"name": "karpenter", "namespace": SYSTEM}
         await self.create(kinds.SERVICE_ACCOUNT, {"metadata": {**meta, "annotations": annotations}})
-        ports = [{"name": "http-metrics", "port": 8080, "targetPort": "http-metrics"}]
+        ports: list[dict[str, Any]] = [{"name": "http-metrics", "port": 8080, "targetPort": "http-metrics"}]
         await self.create(kinds.SERVICE, {"metadata": meta, "spec": {"selector": LABELS, "ports": ports}})
         await self.create(kinds.DEPLOYMENT, {"metadata": {**meta, "labels": LABELS}, "spec": self._deployment()})
         await self.status(kinds.DEPLOYMENT, "karpenter", {"replicas": 1, "readyReplicas": 1})
@@ -223,6 +242,3 @@ def pool(name: str = "default", *, requirements: Sequence[dict[str, Any]] = (), 
     disruption = {"consolidateAfter": "1m", "consolidationPolicy": "WhenEmptyOrUnderutilized"}
     stated = {"template": template, "limits": {"cpu": "100", "memory": "400Gi"}, "disruption": disruption, **spec}
     return {"metadata": {"name": name}, "spec": stated}
-
-
-__all__ = ["CLUSTER", "POD_NAME", "REGION", "SYSTEM", "Setup", "format_time", "pool"]

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from nodesmith.install.doctor.facts import Facts
 from nodesmith.install.doctor.seen import NotSeenError
+
+T = TypeVar("T")
 
 
 class Outcome(StrEnum):
@@ -94,6 +97,24 @@ def advised(problems: Iterable[str], *, otherwise: str, cure: str = "") -> Verdi
     """A warning with the problems, or all is well where there are none."""
     listed = tuple(problems)
     return warning(*listed, cure=cure) if listed else ok(otherwise)
+
+
+def over(things: Iterable[T], problems_of: Callable[[T], Iterable[str]]) -> list[str]:
+    """The problems of all things: one that could not be seen does not hide what is wrong with another.
+
+    Raises:
+        NotSeenError: when one was not seen, and nothing is wrong with the others.
+    """
+    found: list[str] = []
+    unseen: NotSeenError | None = None
+    for thing in things:
+        try:
+            found += problems_of(thing)
+        except NotSeenError as error:
+            unseen = unseen or error
+    if unseen is not None and not found:
+        raise unseen
+    return found
 
 
 def examine(facts: Facts, checks: Iterable[Check]) -> list[Finding]:

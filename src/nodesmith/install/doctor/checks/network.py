@@ -7,7 +7,7 @@ from typing import Final
 
 from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.install.doctor.awsfacts import Permission, SecurityGroup, Subnet
-from nodesmith.install.doctor.check import Check, Group, Verdict, advised, judged, ok, warning
+from nodesmith.install.doctor.check import Check, Group, Verdict, advised, judged, ok, over, warning
 from nodesmith.install.doctor.facts import Facts
 from nodesmith.install.doctor.seen import NotSeenError, Seen, Unseen, need
 
@@ -34,8 +34,12 @@ def _classes(facts: Facts) -> tuple[EC2NodeClass, ...]:
 
 
 def node_subnets(facts: Facts) -> tuple[Subnet, ...]:
-    """The subnets that some EC2NodeClass selects, by id."""
-    chosen = {each for found in _classes(facts) for each in _found(facts.network.found_subnets, found)}
+    """The subnets that some EC2NodeClass selects, by id.
+
+    Raises:
+        NotSeenError: when none is known.
+    """
+    chosen = over(_classes(facts), lambda each: _found(facts.network.found_subnets, each))
     subnets = tuple(each for each in need(facts.network.subnets) if each.id in chosen)
     if not subnets:
         raise NotSeenError("no EC2NodeClass finds a subnet of the cluster's VPC")
@@ -43,21 +47,21 @@ def node_subnets(facts: Facts) -> tuple[Subnet, ...]:
 
 
 def _select_subnets(facts: Facts) -> Verdict:
-    problems = [
-        f"the selector of EC2NodeClass {each.name} finds no subnet ({_terms(each.spec.subnet_selector_terms)})"
-        for each in _classes(facts)
-        if not _found(facts.network.found_subnets, each)
-    ]
-    return judged(problems, otherwise="every EC2NodeClass finds subnets")
+    def finds_none(each: EC2NodeClass) -> Iterator[str]:
+        if not _found(facts.network.found_subnets, each):
+            terms = _terms(each.spec.subnet_selector_terms)
+            yield f"the selector of EC2NodeClass {each.name} finds no subnet ({terms})"
+
+    return judged(over(_classes(facts), finds_none), otherwise="every EC2NodeClass finds subnets")
 
 
 def _select_groups(facts: Facts) -> Verdict:
-    problems = [
-        f"the selector of EC2NodeClass {each.name} finds no group ({_terms(each.spec.security_group_selector_terms)})"
-        for each in _classes(facts)
-        if not _found(facts.network.found_groups, each)
-    ]
-    return judged(problems, otherwise="every EC2NodeClass finds security groups")
+    def finds_none(each: EC2NodeClass) -> Iterator[str]:
+        if not _found(facts.network.found_groups, each):
+            terms = _terms(each.spec.security_group_selector_terms)
+            yield f"the selector of EC2NodeClass {each.name} finds no group ({terms})"
+
+    return judged(over(_classes(facts), finds_none), otherwise="every EC2NodeClass finds security groups")
 
 
 def _terms(terms: tuple[object, ...]) -> str:
@@ -122,16 +126,15 @@ def _broken(subnet: Subnet) -> str:
 
 
 def _public(facts: Facts) -> Verdict:
-    problems = []
-    for node_class in _classes(facts):
+    def unreachable(node_class: EC2NodeClass) -> Iterator[str]:
+        stated = node_class.spec.associate_public_ip_address
         for subnet in node_subnets(facts):
-            if subnet.id not in _found(facts.network.found_subnets, node_class):
-                continue
-            gets_one = node_class.spec.associate_public_ip_address
-            is_given = subnet.gives_public_addresses if gets_one is None else gets_one
-            if _default_route(subnet).startswith("igw-") and not is_given:
-                problems.append(f"{subnet.id} goes out by an internet gateway, but instances get no public address")
-    return judged(problems, otherwise="instances have addresses for their way out")
+            is_chosen = subnet.id in _found(facts.network.found_subnets, node_class)
+            is_given = subnet.gives_public_addresses if stated is None else stated
+            if is_chosen and not is_given and _default_route(subnet).startswith("igw-"):
+                yield f"{subnet.id} goes out by an internet gateway, but instances get no public address"
+
+    return judged(over(_classes(facts), unreachable), otherwise="instances have addresses for their way out")
 
 
 def node_groups(facts: Facts, node_class: EC2NodeClass) -> tuple[SecurityGroup, ...]:
@@ -140,13 +143,15 @@ def node_groups(facts: Facts, node_class: EC2NodeClass) -> tuple[SecurityGroup, 
     return tuple(each for each in need(facts.network.groups) if each.id in chosen)
 
 
-def _each_class(
-    facts: Facts, holds: Callable[[Facts, tuple[SecurityGroup, ...]], bool]
-) -> Iterator[tuple[EC2NodeClass, str]]:
-    for node_class in _classes(facts):
+def _over_groups(facts: Facts, holds: Callable[[Facts, tuple[SecurityGroup, ...]], bool], told: str) -> list[str]:
+    """What is wrong with the groups of EC2NodeClasses for which something does not hold."""
+
+    def wrong(node_class: EC2NodeClass) -> Iterator[str]:
         groups = node_groups(facts, node_class)
         if groups and not holds(facts, groups):
-            yield node_class, ", ".join(each.id for each in groups)
+            yield f"EC2NodeClass {node_class.name}: {told.format(', '.join(each.id for each in groups))}"
+
+    return over(_classes(facts), wrong)
 
 
 def _lets_cluster_in(facts: Facts, groups: tuple[SecurityGroup, ...]) -> bool:
@@ -178,39 +183,29 @@ def _lets(permissions: tuple[Permission, ...], sources: set[str] | frozenset[str
 
 
 def _admits_cluster(facts: Facts) -> Verdict:
-    group = facts.eks.cluster_group
-    problems = [
-        f"EC2NodeClass {name.name}: none of {groups} lets {group} (the control plane) in on port {KUBELET_PORT}"
-        for name, groups in _each_class(facts, _lets_cluster_in)
-    ]
-    return judged(problems, otherwise="the control plane reaches kubelets")
+    told = f"none of {{}} lets {facts.eks.cluster_group} (the control plane) in on port {KUBELET_PORT}"
+    return judged(_over_groups(facts, _lets_cluster_in, told), otherwise="the control plane reaches kubelets")
 
 
 def _admitted_by_cluster(facts: Facts) -> Verdict:
-    group = facts.eks.cluster_group
-    problems = [
-        f"EC2NodeClass {name.name}: {group} does not let {groups} in on port 443"
-        for name, groups in _each_class(facts, _reaches_cluster)
-    ]
-    return judged(problems, otherwise="nodes reach the control plane")
+    told = f"{facts.eks.cluster_group} does not let {{}} in on port 443"
+    return judged(_over_groups(facts, _reaches_cluster, told), otherwise="nodes reach the control plane")
 
 
 def _outbound(facts: Facts) -> Verdict:
-    problems = [
-        f"EC2NodeClass {name.name}: none of {groups} lets instances go out on port 443"
-        for name, groups in _each_class(facts, _goes_out)
-    ]
-    return judged(problems, otherwise="instances may go out")
+    told = "none of {} lets instances go out on port 443"
+    return judged(_over_groups(facts, _goes_out, told), otherwise="instances may go out")
 
 
 def _one_owner(facts: Facts) -> Verdict:
     key = f"kubernetes.io/cluster/{facts.cluster_name}"
-    problems = []
-    for node_class in _classes(facts):
+
+    def owns_many(node_class: EC2NodeClass) -> Iterator[str]:
         tagged = [each.id for each in node_groups(facts, node_class) if key in each.tags]
         if len(tagged) > 1:
-            problems.append(f"EC2NodeClass {node_class.name} selects {', '.join(tagged)}, all with the tag {key}")
-    return advised(problems, otherwise=f"one group at most has the tag {key}")
+            yield f"EC2NodeClass {node_class.name} selects {', '.join(tagged)}, all with the tag {key}"
+
+    return advised(over(_classes(facts), owns_many), otherwise=f"one group at most has the tag {key}")
 
 
 NETWORK: Final = Group(

@@ -8,7 +8,18 @@ from typing import Final
 from nodesmith.adapters.aws.tags import restricted_tag
 from nodesmith.api.ec2nodeclass import AMIS_READY, READY, EC2NodeClass
 from nodesmith.install.doctor.awsfacts import Quota
-from nodesmith.install.doctor.check import Check, Group, Verdict, advised, failed, judged, not_applicable, ok, warning
+from nodesmith.install.doctor.check import (
+    Check,
+    Group,
+    Verdict,
+    advised,
+    failed,
+    judged,
+    not_applicable,
+    ok,
+    over,
+    warning,
+)
 from nodesmith.install.doctor.facts import Facts
 from nodesmith.install.doctor.seen import NotSeenError, Unseen, need
 from nodesmith.model.labels import CAPACITY_TYPE, SPOT
@@ -60,15 +71,17 @@ def _observed(facts: Facts) -> Verdict:
 
 
 def _images(facts: Facts) -> Verdict:
-    problems = []
-    for each in _classes(facts):
-        found = facts.network.found_images.get(each.name, Unseen("images were not looked for"))
-        wanted = each.alias or "amiSelectorTerms"
-        if not need(found):
-            condition = each.condition(AMIS_READY)
-            why = f": {condition.message}" if condition is not None and condition.is_false else ""
-            problems.append(f"EC2NodeClass {each.name}: {wanted} stands for no image on {facts.eks.version}{why}")
+    problems = over(_classes(facts), lambda each: _no_image(facts, each))
     return judged(problems, otherwise="every EC2NodeClass finds images")
+
+
+def _no_image(facts: Facts, node_class: EC2NodeClass) -> Iterator[str]:
+    found = facts.network.found_images.get(node_class.name, Unseen("images were not looked for"))
+    if not need(found):
+        condition = node_class.condition(AMIS_READY)
+        why = f": {condition.message}" if condition is not None and condition.is_false else ""
+        wanted = node_class.alias or "amiSelectorTerms"
+        yield f"EC2NodeClass {node_class.name}: {wanted} stands for no image on {facts.eks.version}{why}"
 
 
 def _deprecated(facts: Facts) -> Verdict:

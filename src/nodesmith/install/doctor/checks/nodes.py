@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import yaml
 
+from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.api.likeness import closest
 from nodesmith.install.awsauth import GROUPS, USERNAME
 from nodesmith.install.doctor.awsfacts import AccessEntry, Profile, Role
-from nodesmith.install.doctor.check import Check, Group, Verdict, advised, failed, judged, not_applicable, ok
+from nodesmith.install.doctor.check import Check, Group, Verdict, advised, failed, judged, not_applicable, ok, over
 from nodesmith.install.doctor.facts import Facts
 from nodesmith.install.doctor.seen import NotSeenError, Unseen, need
 from nodesmith.install.doctor.trust import admits
@@ -35,39 +36,42 @@ def _role_names(facts: Facts) -> tuple[str, ...]:
     return tuple(sorted(stated))
 
 
-def _roles(facts: Facts) -> Iterator[Role]:
-    """The roles that are there."""
-    for name in _role_names(facts):
-        role = need(facts.identity.node_roles.get(name, Unseen(f"role {name} was not looked at")))
-        if role is not None:
-            yield role
+def _role(facts: Facts, name: str) -> Role | None:
+    return need(facts.identity.node_roles.get(name, Unseen(f"role {name} was not looked at")))
+
+
+def _over_roles(facts: Facts, problems_of: Callable[[Role], Iterable[str]]) -> list[str]:
+    """The problems of the roles that are there."""
+
+    def of_name(name: str) -> Iterable[str]:
+        role = _role(facts, name)
+        return () if role is None else problems_of(role)
+
+    return over(_role_names(facts), of_name)
 
 
 def _exist(facts: Facts) -> Verdict:
-    absent = [
-        name
-        for name in _role_names(facts)
-        if need(facts.identity.node_roles.get(name, Unseen(f"role {name} was not looked at"))) is None
-    ]
-    return judged((f"there is no role {name}" for name in absent), otherwise=", ".join(_role_names(facts)))
+    names = _role_names(facts)
+    absent = over(names, lambda name: () if _role(facts, name) is not None else [f"there is no role {name}"])
+    return judged(absent, otherwise=", ".join(names))
 
 
 def _trust(facts: Facts) -> Verdict:
     services = ("ec2.amazonaws.com", "ec2.amazonaws.com.cn")
-    problems = [
-        f"{role.name} does not trust EC2"
-        for role in _roles(facts)
-        if not any(admits(role.trust, "Service", each, "sts:AssumeRole", context={}) for each in services)
-    ]
-    return judged(problems, otherwise="EC2 may give instances the role")
+
+    def distrusts(role: Role) -> Iterator[str]:
+        if not any(admits(role.trust, "Service", each, "sts:AssumeRole", context={}) for each in services):
+            yield f"{role.name} does not trust EC2"
+
+    return judged(_over_roles(facts, distrusts), otherwise="EC2 may give instances the role")
 
 
 def _lacking(facts: Facts, wanted: Sequence[str]) -> list[str]:
-    return [
-        f"{role.name} has none of {', '.join(wanted)}" if len(wanted) > 1 else f"{role.name} has no {wanted[0]}"
-        for role in _roles(facts)
-        if not any(arn.rpartition("/")[2] in wanted for arn in role.attached)
-    ]
+    def lacks(role: Role) -> Iterator[str]:
+        if not any(arn.rpartition("/")[2] in wanted for arn in role.attached):
+            yield f"{role.name} has {'no' if len(wanted) == 1 else 'none of'} {', '.join(wanted)}"
+
+    return _over_roles(facts, lacks)
 
 
 def _worker(facts: Facts) -> Verdict:
@@ -86,42 +90,51 @@ def _ssm(facts: Facts) -> Verdict:
     return advised(_lacking(facts, _SSM), otherwise="nodes can be opened by Session Manager")
 
 
-def _profiles(facts: Facts) -> Verdict:
-    problems = []
-    for node_class in facts.node_classes:
+def _over_profiles(
+    facts: Facts, problems_of: Callable[[EC2NodeClass, str, Profile | None], Iterable[str]]
+) -> list[str]:
+    """The problems of the instance profiles that EC2NodeClasses have."""
+
+    def of_class(node_class: EC2NodeClass) -> Iterable[str]:
         name = node_class.spec.instance_profile or node_class.status.instance_profile
         if not name:
-            continue
-        if need(facts.identity.profiles.get(name, Unseen(f"profile {name} was not looked at"))) is None:
-            problems.append(f"EC2NodeClass {node_class.name}: there is no instance profile {name}")
-    return judged(problems, otherwise="every instance profile is there")
+            return ()
+        found = need(facts.identity.profiles.get(name, Unseen(f"profile {name} was not looked at")))
+        return problems_of(node_class, name, found)
+
+    return over(facts.node_classes, of_class)
+
+
+def _profiles(facts: Facts) -> Verdict:
+    def absent(node_class: EC2NodeClass, name: str, found: Profile | None) -> Iterator[str]:
+        if found is None:
+            yield f"EC2NodeClass {node_class.name}: there is no instance profile {name}"
+
+    return judged(_over_profiles(facts, absent), otherwise="every instance profile is there")
 
 
 def _profile_roles(facts: Facts) -> Verdict:
-    problems = []
-    for node_class in facts.node_classes:
-        name = node_class.spec.instance_profile or node_class.status.instance_profile
-        profile = need(facts.identity.profiles.get(name)) if name in facts.identity.profiles else None
-        if profile is None:
-            continue
+    def wrong(node_class: EC2NodeClass, name: str, found: Profile | None) -> Iterator[str]:
         wanted = node_class.spec.role.rpartition("/")[2]
-        if not profile.roles:
-            problems.append(f"instance profile {name} has no role")
-        elif wanted and wanted not in profile.roles:
-            problems.append(f"instance profile {name} has the role {', '.join(profile.roles)}, not {wanted}")
-    return judged(problems, otherwise="every instance profile has its role")
+        if found is not None and not found.roles:
+            yield f"instance profile {name} has no role"
+        elif found is not None and wanted and wanted not in found.roles:
+            yield f"instance profile {name} has the role {', '.join(found.roles)}, not {wanted}"
+
+    return judged(_over_profiles(facts, wrong), otherwise="every instance profile has its role")
 
 
 def _mapped(facts: Facts) -> Verdict:
     mode = facts.eks.authentication_mode
-    problems = []
-    for role in _roles(facts):
+
+    def shut_out(role: Role) -> Iterator[str]:
         by_entry = "API" in mode and any(each.principal == role.arn for each in need(facts.identity.access_entries))
         by_map = "CONFIG_MAP" in mode and any(row.get("rolearn") == _bare(role.arn) for row in _rows(facts))
         if not by_entry and not by_map:
-            problems.append(f"{role.name} is not let in (authentication mode {mode}){_near(facts, role, mode)}")
-    places = "an access entry" if "API" in mode else "aws-auth"
-    return judged(problems, otherwise=f"the node role is let in by {places}")
+            yield f"{role.name} is not let in (authentication mode {mode}){_near(facts, role, mode)}"
+
+    places = "an access entry or aws-auth" if "API" in mode else "aws-auth"
+    return judged(_over_roles(facts, shut_out), otherwise=f"the node role is let in by {places}")
 
 
 def _near(facts: Facts, role: Role, mode: str) -> str:
@@ -178,10 +191,15 @@ def _slips(rows: Sequence[Any]) -> Iterator[str]:
             yield f"entry {place}: {arn} has a placeholder that nobody filled in"
 
 
+def _arns(facts: Facts) -> frozenset[str]:
+    """The ARNs of the node roles that are there."""
+    return frozenset(_over_roles(facts, lambda role: [role.arn]))
+
+
 def _groups(facts: Facts) -> Verdict:
     if "CONFIG_MAP" not in facts.eks.authentication_mode:
         return not_applicable("the authentication mode does not look at aws-auth")
-    arns = {_bare(role.arn) for role in _roles(facts)}
+    arns = {_bare(arn) for arn in _arns(facts)}
     ours = [row for row in _rows(facts) if row.get("rolearn") in arns]
     if not ours:
         return not_applicable("the node role is not in aws-auth")
@@ -197,7 +215,7 @@ def _groups(facts: Facts) -> Verdict:
 def _entry_type(facts: Facts) -> Verdict:
     if "API" not in facts.eks.authentication_mode:
         return not_applicable("the authentication mode does not look at access entries")
-    arns = {role.arn for role in _roles(facts)}
+    arns = _arns(facts)
     ours: list[AccessEntry] = [each for each in need(facts.identity.access_entries) if each.principal in arns]
     if not ours:
         return not_applicable("the node role has no access entry")

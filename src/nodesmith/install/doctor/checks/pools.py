@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Final
 
 from nodesmith.api.likeness import did_you_mean
 from nodesmith.decide.lifecycle.pool import usage
-from nodesmith.install.doctor.check import Check, Group, Verdict, advised, failed, judged, not_applicable, ok, warning
+from nodesmith.install.doctor.check import (
+    Check,
+    Group,
+    Verdict,
+    advised,
+    failed,
+    judged,
+    not_applicable,
+    ok,
+    over,
+    warning,
+)
 from nodesmith.install.doctor.facts import Facts
 from nodesmith.install.doctor.offers import Offered
 from nodesmith.install.doctor.seen import NotSeenError, Unseen, need
@@ -63,8 +74,8 @@ def _offered(facts: Facts, pool: NodePool) -> Offered:
 
 
 def _can_launch(facts: Facts) -> Verdict:
-    problems = [told for each in _dynamic(facts) for told in _offered(facts, each).never()]
-    return judged(problems, otherwise=_counted(facts))
+    problems = over(_dynamic(facts), lambda pool: _offered(facts, pool).never())
+    return failed(*problems) if problems else ok(_counted(facts))
 
 
 def _counted(facts: Facts) -> str:
@@ -72,7 +83,7 @@ def _counted(facts: Facts) -> str:
 
 
 def _has_room(facts: Facts) -> Verdict:
-    problems = [told for each in _dynamic(facts) for told in _offered(facts, each).no_room()]
+    problems = over(_dynamic(facts), lambda pool: _offered(facts, pool).no_room())
     return judged(problems, otherwise="a pod fits beside the DaemonSets")
 
 
@@ -118,31 +129,31 @@ def _choice(facts: Facts) -> Verdict:
     buying = [each for each in _dynamic(facts) if each.requirements.get(CAPACITY_TYPE).allows(SPOT)]
     if not buying:
         return not_applicable("no NodePool buys spot")
-    problems = []
-    for pool in buying:
-        found = _offered(facts, pool)
-        zones = {zone for _, zone in found.spot_pools}
-        if found.spot_pools and len(found.spot_pools) < _FEW_SPOT_POOLS:
-            kinds = len({name for name, _ in found.spot_pools})
-            told = f"{len(found.spot_pools)} spot pools ({kinds} types in {len(zones)} zones)"
-            problems.append(f"NodePool {pool.name} has {told}: when they are short, it has none")
+    problems = over(buying, lambda pool: _few_spot_pools(_offered(facts, pool)))
     return advised(problems, otherwise="there are many spot pools to choose from")
 
 
+def _few_spot_pools(found: Offered) -> Iterator[str]:
+    zones = {zone for _, zone in found.spot_pools}
+    if found.spot_pools and len(found.spot_pools) < _FEW_SPOT_POOLS:
+        kinds = len({name for name, _ in found.spot_pools})
+        told = f"{len(found.spot_pools)} spot pools ({kinds} types in {len(zones)} zones)"
+        yield f"NodePool {found.pool} has {told}: when they are short, it has none"
+
+
 def _zones(facts: Facts) -> Verdict:
-    subnets = need(facts.network.subnets)
-    problems = list(_closed_zones(facts, {each.id: each.zone for each in subnets}))
+    zone_of = {each.id: each.zone for each in need(facts.network.subnets)}
+    problems = over(_dynamic(facts), lambda pool: _closed_zones(facts, pool, zone_of))
     return judged(problems, otherwise="every NodePool has a zone with a subnet")
 
 
-def _closed_zones(facts: Facts, zone_of: dict[str, str]) -> Iterator[str]:
-    for pool in _dynamic(facts):
-        found = facts.network.found_subnets.get(pool.node_class.name, ())
-        zones = {zone_of[each] for each in need(found) if each in zone_of}
-        wanted = pool.requirements.get(ZONE)
-        if zones and not any(wanted.allows(zone) for zone in zones):
-            there = ", ".join(sorted(zones))
-            yield f"NodePool {pool.name} wants {wanted}; the subnets of its EC2NodeClass are in {there}"
+def _closed_zones(facts: Facts, pool: NodePool, zone_of: Mapping[str, str]) -> Iterator[str]:
+    found = facts.network.found_subnets.get(pool.node_class.name, ())
+    zones = {zone_of[each] for each in need(found) if each in zone_of}
+    wanted = pool.requirements.get(ZONE)
+    if zones and not any(wanted.allows(zone) for zone in zones):
+        there = ", ".join(sorted(zones))
+        yield f"NodePool {pool.name} wants {wanted}; the subnets of its EC2NodeClass are in {there}"
 
 
 def _budgets(facts: Facts) -> Verdict:
