@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from nodesmith.api.bar import bar_problems
 from nodesmith.api.fault import Path, Problem, Repair, RepairKind, Severity, path_text
 from nodesmith.api.kind import Manifest
 from nodesmith.api.likeness import closest, is_certain
@@ -42,6 +43,7 @@ def pool_problems(manifest: Manifest) -> Iterator[Problem]:
     """Every problem between parts of a NodePool."""
     template = _object(_object(manifest.get("spec")).get("template"))
     node = _object(template.get("spec"))
+    yield from bar_problems(manifest)
     yield from _labels(_object(_object(template.get("metadata")).get("labels")))
     yield from _taints(node)
     yield from _values(node.get("requirements"))

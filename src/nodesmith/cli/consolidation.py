@@ -118,6 +118,8 @@ def node_lines(said: NodeAnswer) -> Iterator[str]:
         yield f"{said.node} stays"
     if said.blocked is not None:
         yield f"  it cannot be disrupted: {said.blocked}"
+    for each in said.waits_for:
+        yield f"  it waits for {each}"
     for reason, stay in said.stays:
         yield f"  {reason.value}: {stay}{_saving(stay)}"
     if said.alone is not None:
@@ -130,6 +132,7 @@ def node_to_json(said: NodeAnswer) -> dict[str, Any]:
         "node": said.node,
         "leaves": said.now is not None,
         "blocked": None if said.blocked is None else _stay_to_json(said.blocked),
+        "waitsFor": [{"name": each.name, "why": each.why} for each in said.waits_for],
         "stays": {reason.value: _stay_to_json(stay) for reason, stay in said.stays},
         "alone": None if said.alone is None else to_json(said.alone),
         "now": None if said.now is None else to_json(said.now),

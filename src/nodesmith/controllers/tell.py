@@ -222,6 +222,22 @@ def rejected(state: StateNode, sentence: str) -> Iterable[Event]:
     return on_both("ConsolidationRejected", state, node=sentence, dedupe=(sentence,))
 
 
+def consolidation_candidate(state: StateNode, described: str) -> Iterable[Event]:
+    """The node is about to be exchanged, if a later look upholds it."""
+    sentence = f"Consolidation candidate: {described}"
+    return on_both("ConsolidationCandidate", state, node=sentence, dedupe=(sentence,))
+
+
+def consolidation_approved(state: StateNode, score: str) -> Iterable[Event]:
+    """What the node's leaving saves is worth the disruption to its pool."""
+    return on_both("ConsolidationApproved", state, node=score)
+
+
+def consolidation_of_pool_approved(pool: NodePool, score: str) -> Event:
+    """What is saved by several nodes' leaving is worth the disruption to the pool."""
+    return Event(_of_pool(pool), "ConsolidationApproved", score, NORMAL, (pool.meta.uid,))
+
+
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(sorted(names)[:_NAMES_SHOWN])
     rest = len(names) - _NAMES_SHOWN

@@ -78,6 +78,14 @@ class Leaving:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """Why a Balanced NodePool finds the command worth its disruption."""
+
+    pool_name: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """Nodes that leave together. `placements` say where each of their pods goes (`OnClaim` counts `replacements`).
 
@@ -90,7 +98,7 @@ class Command:
     replacements: tuple[PlannedClaim, ...] = ()
     placements: Mapping[str, OnNode | OnClaim] = field(default_factory=dict)
     savings: UsdPerHour | None = None
-    note: str = ""
+    approvals: tuple[Approval, ...] = ()
 
     @property
     def reason(self) -> DisruptionReason:
@@ -124,13 +132,23 @@ class Command:
 
     def describe(self, command_id: str) -> str:
         """The command as upstream logs it (spec 5.7)."""
-        bought = len(self.replacements)
-        arrow = f" -> [{bought} replacement{'s' if bought > 1 else ''}]" if bought else ""
-        savings = f"${self.savings.dollars:.2f}" if self.savings is not None else "unknown"
         return (
-            f"{self.reason.value}/{command_id}: {self.decision.value}: nodepools=[{', '.join(self.pools)}]: "
-            f"[{', '.join(self.nodes)}]{arrow} (savings: {savings})"
+            f"{self.reason.value}/{command_id}: {self.decision.value}: nodepools=[{','.join(self.pools)}]: "
+            f"[{', '.join(self.nodes)}]{self._arrow()} (savings: {self._saved()})"
         )
+
+    def describe_to(self, node: str) -> str:
+        """The command as upstream tells it to one of the nodes before it is sure (spec 5.6)."""
+        others = f" (part of {len(self.candidates)}-node consolidation)"
+        end = self._arrow() if len(self.candidates) == 1 else others
+        return f"{self.decision.value}: [{node}]{end} (savings: {self._saved()})"
+
+    def _arrow(self) -> str:
+        bought = len(self.replacements)
+        return f" -> [{bought} replacement{'s' if bought > 1 else ''}]" if bought else ""
+
+    def _saved(self) -> str:
+        return f"${self.savings.dollars:.2f}" if self.savings is not None else "unknown"
 
 
 def to_json(command: Command) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from nodesmith.controllers import tell
 from nodesmith.controllers.controller import Again, Outcome
 from nodesmith.controllers.decisions import DecisionRecord, Decisions, decision_id
 from nodesmith.controllers.disruption.prices import Prices
 from nodesmith.controllers.disruption.queue import CommandQueue
+from nodesmith.controllers.disruption.telling import Telling
 from nodesmith.controllers.guard import DISRUPTION, Guard
 from nodesmith.controllers.provisioning.catalogs import catalog_of, may_disrupt
 from nodesmith.controllers.provisioning.provisioner import PATIENCE
@@ -25,9 +25,8 @@ from nodesmith.decide.disrupt.standing import faults_of, greedy, problem_of
 from nodesmith.decide.disrupt.verdict import Memory, Rejected, Verdict
 from nodesmith.decide.lifecycle.quiet import Sight
 from nodesmith.decide.schedule.problem import Catalog, Problem
-from nodesmith.model.nodepool import NodePool
 from nodesmith.plan.command import Command, to_json
-from nodesmith.plan.stay import StayCode, Told
+from nodesmith.plan.stay import StayCode
 from nodesmith.ports.errors import PortError
 from nodesmith.state.snapshot import Snapshot
 
@@ -91,12 +90,14 @@ class DisruptionLoop:
         self._failures: dict[str, int] = {}
         self._has_recovered = False
         self._prices = Prices(shell.metrics)
+        self._telling = Telling(shell)
         self._nothing_to_see: Sight | None = None
 
     async def reconcile(self, _: str) -> Outcome:
         """A command was started, or there is none."""
         if not self._shell.store.is_listed:
             return Again(UNSYNCED)
+        self._telling.looks()
         if not self._has_recovered:
             await self._queue.recover()
             self._has_recovered = True
@@ -118,11 +119,12 @@ class DisruptionLoop:
         self._failures = {
             state.name: self._failures[state.name] for state in snapshot.nodes if state.name in self._failures
         }
-        self._tell(snapshot, verdict, took=self._shell.clock.monotonic() - started)
+        self._telling.found(snapshot, verdict, took=self._shell.clock.monotonic() - started)
         self._nothing_to_see = None
         if verdict.command is None:
-            # Where a budget or a rest kept a node, time alone may free it: then the next look is a full one.
-            is_final = all(stay.code not in _PASSING for stay in verdict.stays)
+            # Where a budget or a rest kept a node, time alone may free it, and where the effort did not last for all
+            # candidates, the others are next: then the next look is a full one.
+            is_final = not verdict.is_cut_short and all(stay.code not in _PASSING for stay in verdict.stays)
             self._nothing_to_see = sight if is_final and not verdict.blocked else None
             return Again(QUIET)
         await self._carry_out(verdict.command, snapshot, catalog)
@@ -208,14 +210,7 @@ class DisruptionLoop:
         if isinstance(answer, Command):
             return answer
         self._memory = self._memory.resting_until(command.nodes, self._shell.now() + SHORT_REST)
-        self._shell.metrics.count(
-            "voluntary_disruption_failed_validations_total", consolidation_type=command.method.consolidation_type
-        )
-        sentence = f"Consolidation rejected: {command.describe('')}, reason: {answer.reason.value}"
-        for state in snapshot.nodes:
-            if state.name in command.nodes:
-                for event in tell.rejected(state, sentence):
-                    self._shell.events.publish(event)
+        self._telling.not_upheld(command, snapshot, answer.reason.value)
         self._shell.log.info("command not upheld", reason=answer.reason.value, detail=answer.detail)
         return None
 
@@ -232,35 +227,9 @@ class DisruptionLoop:
             at=self._shell.now(),
             summary=f"disrupting node(s) via {command.describe(id_)}",
             plan=to_json(command),
-            inputs={"note": command.note, "nodes": {each.node: list(each.pods) for each in command.candidates}},
+            inputs={
+                "approvals": [each.sentence for each in command.approvals],
+                "nodes": {each.node: list(each.pods) for each in command.candidates},
+            },
         )
         self._decisions.record(record)
-
-    def _tell(self, snapshot: Snapshot, verdict: Verdict, *, took: float) -> None:
-        method = verdict.command.method if verdict.command is not None else None
-        self._shell.metrics.observe(
-            "voluntary_disruption_decision_evaluation_duration_seconds",
-            took,
-            reason=method.reason.value.lower() if method is not None else "",
-            consolidation_type=method.consolidation_type if method is not None else "",
-        )
-        nodes = {state.name: state for state in snapshot.nodes}
-        for stay in verdict.stays:
-            state = nodes.get(stay.node)
-            if state is None or stay.told is Told.NOT:
-                continue
-            told = tell.blocked if stay.told is Told.BLOCKED else tell.unconsolidatable
-            for event in told(state, stay.sentence):
-                self._shell.events.publish(event)
-        self._tell_budgets(snapshot.pools, verdict)
-
-    def _tell_budgets(self, pools: Sequence[NodePool], verdict: Verdict) -> None:
-        by_name = {pool.name: pool for pool in pools}
-        for blocked in verdict.blocked:
-            pool = by_name.get(blocked.pool_name)
-            if pool is not None:
-                self._shell.events.publish(tell.blocking_budget(pool, str(blocked), blocked.reason.value))
-        for room in verdict.allowances:
-            labels = {"nodepool": room.pool_name, "reason": room.reason.value}
-            self._shell.metrics.set("nodepools_allowed_disruptions", room.budget, **labels)
-            self._shell.metrics.set("nodepools_nodes_consuming_budgets", room.disrupting, **labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,6 +11,8 @@ from nodesmith.controllers import tell
 from nodesmith.controllers.controller import DONE, Again, Outcome
 from nodesmith.controllers.node.eviction import Evictions
 from nodesmith.controllers.shell import Shell
+from nodesmith.decide.disrupt.protection import Guards
+from nodesmith.decide.lifecycle.blockers import STUCK_AFTER, Blocker, named, pod_blockers, volume_blockers
 from nodesmith.decide.lifecycle.conditions import Change, fails, holds, unknown
 from nodesmith.decide.lifecycle.drain import DrainStep, next_drain
 from nodesmith.decide.lifecycle.termination import (
@@ -21,6 +24,7 @@ from nodesmith.decide.lifecycle.termination import (
 from nodesmith.model.labels import TERMINATION_FINALIZER, ZONE
 from nodesmith.model.node import Node
 from nodesmith.model.nodeclaim import DRAINED, INSTANCE_TERMINATING, VOLUMES_DETACHED, NodeClaim
+from nodesmith.model.workload import PodDisruptionBudget
 from nodesmith.ports.errors import NotFound
 
 LOOK_AGAIN: Final = timedelta(seconds=1)
@@ -34,6 +38,7 @@ class NodeTermination:
     def __init__(self, shell: Shell, evictions: Evictions) -> None:
         self._shell = shell
         self._evictions = evictions
+        self._told_at: dict[str, datetime] = {}
 
     async def reconcile(self, name: str) -> Outcome:
         """The Node that is being deleted is one step nearer to being gone."""
@@ -91,8 +96,10 @@ class NodeTermination:
         if claim is not None and claim.has(DRAINED):
             return True
         step = next_drain(self._shell.store.pods_on(node.name), deadline=deadline, now=now)
-        claim = await self._set(claim, unknown(DRAINED, DRAINING))
+        blockers = pod_blockers(step.waiting, Guards.of(self._shell.store.all(PodDisruptionBudget)), now)
+        claim = await self._set(claim, unknown(DRAINED, DRAINING, _waits_for(blockers)))
         if not step.is_drained:
+            self._log_stuck(node, blockers, now)
             await self._move_pods(node, step, deadline)
             return False
         drained = claim.condition(DRAINED) if claim is not None else None
@@ -127,9 +134,18 @@ class NodeTermination:
             await self._set(claim, fails(VOLUMES_DETACHED, "TerminationGracePeriodElapsed"))
             return True
         names = [attachment.meta.name for attachment in attached]
+        blockers = volume_blockers(attached)
         self._shell.events.publish(tell.awaiting_volumes(node, names))
-        await self._set(claim, unknown(VOLUMES_DETACHED, "AwaitingVolumeDetachment"))
+        await self._set(claim, unknown(VOLUMES_DETACHED, "AwaitingVolumeDetachment", _waits_for(blockers)))
+        self._log_stuck(node, blockers, now)
         return False
+
+    def _log_stuck(self, node: Node, blockers: Sequence[Blocker], now: datetime) -> None:
+        """Who holds a node that has been leaving for long is in the log, every few minutes."""
+        since = self._told_at.get(node.meta.uid, node.meta.deleted_at)
+        if blockers and since is not None and now - since >= STUCK_AFTER:
+            self._told_at[node.meta.uid] = now
+            self._shell.log.warning("node is stuck on its way out", Node=node.name, waits_for=named(blockers))
 
     async def _terminate(self, node: Node, claim: NodeClaim) -> bool:
         """Whether the machine is gone."""
@@ -154,6 +170,7 @@ class NodeTermination:
             await self._shell.writer.patch(NODE, node, {"metadata": {"finalizers": finalizers}})
         except NotFound:
             return
+        self._told_at.pop(node.meta.uid, None)
         pool, now = node.meta.labels.get("karpenter.sh/nodepool", ""), self._shell.now()
         self._shell.metrics.count("nodes_terminated_total", nodepool=pool, zone=node.meta.labels.get(ZONE, ""))
         if node.meta.deleted_at is not None:
@@ -162,3 +179,8 @@ class NodeTermination:
         lived = (now - node.meta.created_at).total_seconds()
         self._shell.metrics.observe("nodes_lifetime_duration_seconds", lived, nodepool=pool)
         self._shell.log.info("deleted node", Node=node.name)
+
+
+def _waits_for(blockers: Sequence[Blocker]) -> str:
+    """The message of a condition that waits; empty where nobody in particular is in the way."""
+    return f"waits for {named(blockers)}" if blockers else ""

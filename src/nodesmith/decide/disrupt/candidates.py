@@ -313,8 +313,16 @@ def not_drifted(each: Candidate, _scene: Scene) -> Stay | None:
     return None
 
 
+def just_drifted(each: Candidate, scene: Scene) -> Stay | None:
+    """It was itself bought for a drifted node a short time ago."""
+    if is_calming(each, DisruptionReason.DRIFTED, scene):
+        detail = f"it replaced a drifted node less than {scene.policy.calm} ago"
+        return Stay(each.name, StayCode.RECENTLY_REPLACED, detail, Told.BLOCKED)
+    return None
+
+
 EMPTINESS_RULES: Final[tuple[MethodRule, ...]] = (in_static_pool, never_consolidated, with_buffer, occupied, young)
-DRIFT_RULES: Final[tuple[MethodRule, ...]] = (in_static_pool, not_drifted)
+DRIFT_RULES: Final[tuple[MethodRule, ...]] = (in_static_pool, not_drifted, just_drifted)
 CONSOLIDATION_RULES: Final[tuple[MethodRule, ...]] = (
     in_static_pool,
     untyped,
@@ -325,7 +333,8 @@ CONSOLIDATION_RULES: Final[tuple[MethodRule, ...]] = (
     young,
     unpriced,
 )
-"""What keeps a candidate from a method, in upstream's order; the price rule is ours (unknown is not free)."""
+"""What keeps a candidate from a method, in upstream's order. The price rule is ours (unknown is not free), and so is
+`just_drifted` (no node is replaced twice within an hour for the same reason)."""
 
 
 def spared(each: Candidate, scene: Scene, rules: tuple[MethodRule, ...]) -> Stay | None:

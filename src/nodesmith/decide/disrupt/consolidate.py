@@ -46,6 +46,7 @@ class Consolidation:
     memory: Memory
     follow: Follow
     evaluator: Evaluator = field(init=False)
+    is_cut_short: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         """Judge by the operator's policy."""
@@ -121,7 +122,9 @@ class Consolidation:
         return careful if isinstance(careful, Proposal) and careful.savings > proposal.savings else proposal
 
     def _note_looked_at(self, candidates: Sequence[Candidate]) -> None:
+        """What is left for the next pass, whose round ends when all candidates were asked about."""
         asked = frozenset(each.name for each in candidates if self.evaluator.recall((each,)) is not None)
         seen = self.memory.looked_at | asked
         is_round = all(each.name in seen for each in candidates)
+        self.is_cut_short = len(asked) < len(candidates)
         self.memory = replace(self.memory, looked_at=frozenset() if is_round else seen)

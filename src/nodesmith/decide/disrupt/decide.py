@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from nodesmith.api.bar import bar_from
 from nodesmith.decide.disrupt.budgets import Allowance, allowances
 from nodesmith.decide.disrupt.candidates import CONSOLIDATION_RULES, Candidate, Question, candidate, spared
 from nodesmith.decide.disrupt.consolidate import Consolidation, End
@@ -18,13 +19,14 @@ from nodesmith.decide.disrupt.drift import replace_drifted, replace_drifted_stat
 from nodesmith.decide.disrupt.emptiness import delete_empty, empty_nodes
 from nodesmith.decide.disrupt.evaluate import Evaluator, Proposal
 from nodesmith.decide.disrupt.foreseen import AHEAD, foresee
-from nodesmith.decide.disrupt.policy import Policy, Way, bar_of
+from nodesmith.decide.disrupt.policy import Policy, Way
 from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.replay import apply, price_of
 from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.disrupt.simulate import Care, Simulator
 from nodesmith.decide.disrupt.verdict import Foreseen, Memory, Rejected, RejectionReason, Verdict
+from nodesmith.decide.disrupt.worth import Weighed
 from nodesmith.decide.schedule.problem import Catalog
 from nodesmith.model.nodeclaim import DRIFTED
 from nodesmith.model.nodepool import DisruptionReason
@@ -101,6 +103,9 @@ class _Pass:
     scene: Scene
     memory: Memory
     stays: dict[str, Stay] = field(default_factory=dict)
+    eligible: dict[DisruptionReason, int] = field(default_factory=dict)
+    weighed: tuple[Weighed, ...] = ()
+    is_cut_short: bool = False
     _graceful: list[Candidate] | None = None
     _rations: dict[DisruptionReason, Ration] = field(default_factory=dict)
     _simulator: Simulator | None = None
@@ -115,6 +120,9 @@ class _Pass:
             self._blocked(),
             tuple(self._allowances()),
             self.memory,
+            self.eligible,
+            self.weighed,
+            self.is_cut_short,
         )
 
     def candidates(self, reason: DisruptionReason) -> list[Candidate]:
@@ -130,7 +138,7 @@ class _Pass:
         found = self._rations.get(reason)
         if found is None:
             room = allowances(self.scene.snapshot, self.scene.pools.values(), reason, self.scene.now)
-            bars = {name: bar_of(pool).max_moves for name, pool in self.scene.pools.items()}
+            bars = {name: bar_from(pool.meta.annotations).max_moves for name, pool in self.scene.pools.items()}
             limits = {name: most for name, most in bars.items() if most is not None}
             is_graceful = reason is DisruptionReason.UNDERUTILIZED
             found = self._rations[reason] = Ration(room, limits if is_graceful else {})
@@ -165,6 +173,7 @@ class _Pass:
         candidates = self.candidates(DisruptionReason.EMPTY)
         ration = self.ration(DisruptionReason.EMPTY)
         found, _ = empty_nodes(candidates, self.scene)
+        self.eligible[DisruptionReason.EMPTY] = len(found)
         if not found:
             return None
         self._note(ration.stay(each) for each in found)
@@ -172,30 +181,43 @@ class _Pass:
 
     def _drifted(self) -> Command | None:
         candidates = self.candidates(DisruptionReason.DRIFTED)
+        self.eligible[DisruptionReason.DRIFTED] = len(candidates)
         if not candidates:
             return None
         ration = self.ration(DisruptionReason.DRIFTED)
         static = replace_drifted_static(candidates, self.scene, ration)
         if static is not None:
             return static
-        command, stays = replace_drifted(candidates, Simulator(self.scene, protects_young_nodes=False), ration)
-        self._note(stays)
-        return command
+        simulator, tried = Simulator(self.scene, protects_young_nodes=False), self.memory.tried
+        outcome = replace_drifted(candidates, simulator, ration, tried)
+        waiting = frozenset(each.node for each in outcome.stays if each.code is StayCode.OTHERS_FIRST)
+        left = (tried | outcome.stranded) if outcome.command is not None or not waiting <= tried else frozenset()
+        self.memory = replace(self.memory, tried=left)
+        self.is_cut_short |= outcome.command is None and bool(waiting)
+        self._note(outcome.stays)
+        return outcome.command
 
     def _underutilized(self) -> Command | None:
         ration = self.ration(DisruptionReason.UNDERUTILIZED)
         eligible: list[Candidate] = []
+        over: list[Stay] = []
         for each in self.candidates(DisruptionReason.UNDERUTILIZED):
-            stay = spared(each, self.scene, CONSOLIDATION_RULES) or ration.stay(each)
+            stay = spared(each, self.scene, CONSOLIDATION_RULES)
             if stay is not None:
                 self._note((stay,))
+            elif (is_over := ration.stay(each)) is not None:
+                over.append(is_over)
             else:
                 eligible.append(each)
+        self._note(over)
+        self.eligible[DisruptionReason.UNDERUTILIZED] = len(eligible) + len(over)
         if not eligible:
             return None
         consolidation = Consolidation(self.scene, ration, self.memory, self._follow)
         proposal = consolidation.choose(eligible)
         self.memory = consolidation.memory
+        self.weighed = tuple(consolidation.evaluator.weighed)
+        self.is_cut_short |= consolidation.is_cut_short
         self._note(_explained(each, consolidation.evaluator, found=proposal is not None) for each in eligible)
         return proposal.command() if proposal is not None else None
 

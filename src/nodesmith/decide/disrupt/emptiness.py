@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nodesmith.decide.disrupt.candidates import EMPTINESS_RULES, Candidate, spared
+from nodesmith.decide.disrupt.evaluate import effort_of
 from nodesmith.decide.disrupt.pricing import savings_of
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.scene import Scene
@@ -30,13 +31,19 @@ def empty_nodes(candidates: Sequence[Candidate], scene: Scene) -> tuple[list[Can
 def delete_empty(candidates: Sequence[Candidate], simulator: Simulator, ration: Ration) -> Command | None:
     """One command for every empty node within budget, or None where there is none.
 
-    A node that is empty only because its pods count for nothing goes when they have a place elsewhere.
+    A node that is empty only because its pods count for nothing goes when they have a place elsewhere, as far as the
+    effort goes.
     """
-    found, _ = empty_nodes(candidates, simulator.scene)
+    scene = simulator.scene
+    limit = scene.shared.effort + scene.policy.effort
+    found, _ = empty_nodes(candidates, scene)
     bare = ration.take(each for each in found if not each.pods)
     hosts = [each for each in found if each.pods]
     leaving, placements = bare, dict[str, OnNode | OnClaim]()
     for each in ration.also(bare, hosts):
+        if scene.shared.effort > limit:
+            break
+        scene.shared.effort += effort_of([*leaving, each], scene)
         simulation = simulator.without([*leaving, each])
         if not simulation.stranded and not simulation.claims:
             leaving, placements = [*leaving, each], dict(simulation.placements)

@@ -9,23 +9,23 @@ from nodesmith.decide.disrupt.candidates import Candidate, is_calming
 from nodesmith.decide.disrupt.pricing import Refused, cheaper, savings_of
 from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.disrupt.simulate import Care, Simulator
-from nodesmith.decide.disrupt.worth import Bench
+from nodesmith.decide.disrupt.worth import Bench, Weighed
 from nodesmith.model.money import FREE, UsdPerHour
 from nodesmith.model.nodepool import DisruptionReason
-from nodesmith.plan.command import Command, Method
+from nodesmith.plan.command import Approval, Command, Method
 from nodesmith.plan.schedule import OnClaim, OnNode, PlannedClaim
 from nodesmith.plan.stay import StayCode
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """An idea that nothing speaks against. `note` is what Balanced says in its favour."""
+    """An idea that nothing speaks against. `weighed` is what Balanced pools say in its favour."""
 
     candidates: tuple[Candidate, ...]
     claims: tuple[PlannedClaim, ...]
     placements: Mapping[str, OnNode | OnClaim]
     savings: UsdPerHour
-    note: str = ""
+    weighed: tuple[Weighed, ...] = ()
 
     @property
     def moves(self) -> int:
@@ -40,7 +40,7 @@ class Proposal:
             self.claims,
             self.placements,
             self.savings,
-            self.note,
+            tuple(Approval(each.pool_name, str(each.score)) for each in self.weighed),
         )
 
 
@@ -51,6 +51,7 @@ class Evaluator:
         self.scene = scene
         self._simulator = Simulator(scene, care=care)
         self._bench = Bench.of(self.scene)
+        self.weighed: list[Weighed] = []
         self._known: dict[frozenset[str], Proposal | Refused] = {}
 
     @property
@@ -93,10 +94,11 @@ class Evaluator:
         savings = savings_of(candidates, claims)
         if savings is None or savings < FREE:
             return Refused(StayCode.NOT_CHEAPER, "Can't replace with a cheaper node", savings)
-        note = self._bench.judge(candidates, savings)
-        if isinstance(note, Refused):
-            return replace(note, saving=savings)
-        return Proposal(candidates, claims, simulation.placements, savings, note)
+        self.weighed += self._bench.weigh(candidates, savings)
+        weighed = self._bench.judge(candidates, savings)
+        if isinstance(weighed, Refused):
+            return replace(weighed, saving=savings)
+        return Proposal(candidates, claims, simulation.placements, savings, weighed)
 
 
 def effort_of(candidates: Sequence[Candidate], scene: Scene) -> int:

@@ -21,10 +21,11 @@ from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.scene import Scene
+from nodesmith.decide.lifecycle.blockers import Blocker, pod_blockers
 from nodesmith.decide.schedule.problem import Catalog
 from nodesmith.model.nodepool import DisruptionReason
 from nodesmith.plan.command import Command
-from nodesmith.plan.stay import Stay, Told
+from nodesmith.plan.stay import Stay, StayCode, Told
 from nodesmith.state.snapshot import Snapshot
 
 
@@ -34,6 +35,7 @@ class NodeAnswer:
 
     `blocked` is the rule that keeps it from being a candidate at all; `stays` say by reason why a method leaves it;
     `alone` is the command that takes only this node, if one would stand; `now` the command of this pass that takes it.
+    `waits_for` is who holds a node that is leaving already.
     """
 
     node: str
@@ -41,6 +43,7 @@ class NodeAnswer:
     stays: tuple[tuple[DisruptionReason, Stay], ...] = ()
     alone: Command | None = None
     now: Command | None = None
+    waits_for: tuple[Blocker, ...] = ()
 
 
 def explain_node(
@@ -53,7 +56,8 @@ def explain_node(
         return None
     found = candidate(Question(node, scene))
     if isinstance(found, Stay):
-        return NodeAnswer(name, blocked=found)
+        held = found.code is StayCode.DELETING
+        return NodeAnswer(name, blocked=found, waits_for=pod_blockers(node.pods, scene.guards, now) if held else ())
     command = decide(snapshot, catalog, now=now, policy=policy).command
     taken = command if command is not None and name in command.nodes else None
     stays = [

@@ -10,7 +10,9 @@ from enum import StrEnum
 from nodesmith.decide.disrupt.budgets import Allowance
 from nodesmith.decide.disrupt.scene import Shared
 from nodesmith.decide.disrupt.simulate import Care
+from nodesmith.decide.disrupt.worth import Weighed
 from nodesmith.model.money import UsdPerHour
+from nodesmith.model.nodepool import DisruptionReason
 from nodesmith.plan.command import Command
 from nodesmith.plan.stay import BudgetBlocked, Stay
 
@@ -35,12 +37,14 @@ class Memory:
     `resting` are nodes whose last command failed or was not upheld, with the moment until which they are left alone: so
     that one node's failures never starve the others. `intent` are the steps that follow the last command, in order.
     `looked_at` are nodes whose leaving alone was asked about in this round: when the effort is short, the next pass
-    asks about the others first. `shared` is what the next pass need not work out again.
+    asks about the others first; `tried` are drifted nodes whose pods had no place in this round. `shared` is what the
+    next pass need not work out again.
     """
 
     resting: Mapping[str, datetime] = field(default_factory=dict)
     intent: tuple[Foreseen, ...] = ()
     looked_at: frozenset[str] = frozenset()
+    tried: frozenset[str] = frozenset()
     shared: Shared | None = field(default=None, compare=False, repr=False)
 
     def rests(self, node: str, now: datetime) -> bool:
@@ -59,13 +63,21 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outcome of a pass. `stays` has one entry for each node that does not leave, by name."""
+    """The outcome of a pass. `stays` has one entry for each node that does not leave, by name.
+
+    `eligible` says how many nodes each method could have taken, budgets aside; a reason that the pass did not come to
+    is missing. `weighed` are the scores of all ideas that Balanced pools were asked about. `is_cut_short` says that the
+    effort did not last to ask about every candidate alone: the next passes begin with the others.
+    """
 
     command: Command | None
     stays: tuple[Stay, ...] = ()
     blocked: tuple[BudgetBlocked, ...] = ()
     allowances: tuple[Allowance, ...] = ()
     memory: Memory = field(default_factory=Memory)
+    eligible: Mapping[DisruptionReason, int] = field(default_factory=dict)
+    weighed: tuple[Weighed, ...] = ()
+    is_cut_short: bool = False
 
 
 class RejectionReason(StrEnum):

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
+from nodesmith.api.bar import Bar, bar_from
 from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.costs import hourly_price, reschedule_cost
-from nodesmith.decide.disrupt.policy import BALANCED_K, Bar, bar_of
+from nodesmith.decide.disrupt.policy import BALANCED_K
 from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.model.money import UsdPerHour
@@ -53,6 +54,14 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Weighed:
+    """A command's score by one Balanced pool."""
+
+    pool_name: str
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
 class Bench:
     """The bars of all pools, and the totals of those that are Balanced."""
 
@@ -66,7 +75,7 @@ class Bench:
             pool.name for pool in scene.pools.values() if pool.disruption.policy is ConsolidationPolicy.BALANCED
         ]
         return cls(
-            {pool.name: bar_of(pool) for pool in scene.pools.values()},
+            {pool.name: bar_from(pool.meta.annotations) for pool in scene.pools.values()},
             {name: _totals(name, scene) for name in balanced},
         )
 
@@ -75,21 +84,23 @@ class Bench:
         """Whether some pool asks that savings are worth the disruption."""
         return bool(self.totals) or any(bar.per_move.picos for bar in self.bars.values())
 
-    def judge(self, candidates: Sequence[Candidate], savings: UsdPerHour) -> str | Refused:
-        """What Balanced has to say in favour (empty where no pool is Balanced), or why it is not worth it."""
-        shares = _by_pool(candidates)
-        for name, members in shares.items():
+    def judge(self, candidates: Sequence[Candidate], savings: UsdPerHour) -> tuple[Weighed, ...] | Refused:
+        """What the Balanced pools have to say in favour, or why it is not worth it."""
+        for name, members in _by_pool(candidates).items():
             refusal = self._below_bar(name, members, candidates, savings)
             if refusal is not None:
                 return refusal
-        notes: list[str] = []
-        for name, members in shares.items():
-            if name in self.totals:
-                score = score_of(members, candidates, savings.dollars, self.totals[name])
-                if not score.is_approved:
-                    return Refused(StayCode.BELOW_BAR, str(score))
-                notes.append(str(score))
-        return "; ".join(notes)
+        weighed = self.weigh(candidates, savings)
+        against = next((each.score for each in weighed if not each.score.is_approved), None)
+        return weighed if against is None else Refused(StayCode.BELOW_BAR, str(against))
+
+    def weigh(self, candidates: Sequence[Candidate], savings: UsdPerHour) -> tuple[Weighed, ...]:
+        """The scores by the Balanced pools that lose nodes, by pool name."""
+        return tuple(
+            Weighed(name, score_of(members, candidates, savings.dollars, self.totals[name]))
+            for name, members in _by_pool(candidates).items()
+            if name in self.totals
+        )
 
     def _below_bar(
         self, name: str, members: Sequence[Candidate], candidates: Sequence[Candidate], savings: UsdPerHour

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from nodesmith.api.bar import MAX_MOVES, MIN_SAVINGS
 from nodesmith.decide.disrupt.decide import decide
-from nodesmith.decide.disrupt.policy import MAX_MOVES, MIN_SAVINGS, REPLACES_FOR, Policy
+from nodesmith.decide.disrupt.policy import REPLACES_FOR, Policy
 from nodesmith.decide.disrupt.verdict import Memory, Verdict
 from nodesmith.model import labels
 from nodesmith.model.instancetype import InstanceType
@@ -366,7 +367,11 @@ def test_balanced_weighs_savings_against_disruption() -> None:
     balanced = pool(policy=ConsolidationPolicy.BALANCED, capacity_types=ON_DEMAND_ONLY)
     found = command([filled("a", "huge"), filled("b", "huge", cores=14)], balanced)
     assert found.nodes == ("a",)
-    assert found.note.startswith("score ")
+    (approval,) = found.approvals
+    assert approval.pool_name == "default"
+    assert approval.sentence.startswith("score ")
+    asked = passed([filled("a", "huge"), filled("b", "huge", cores=14)], balanced).weighed
+    assert {each.pool_name for each in asked} == {"default"}
     busy = [filled("a", "small", cores=15, share="100m"), filled("b", "huge", cores=4, share="3300m")]
     verdict = passed(busy, balanced)
     assert verdict.command is None

@@ -2,8 +2,8 @@ from math import inf
 
 import pytest
 
+from nodesmith.api.bar import MAX_MOVES, MIN_SAVINGS, Bar, bar_from
 from nodesmith.decide.disrupt.candidates import Candidate, Question, candidate
-from nodesmith.decide.disrupt.policy import MAX_MOVES, MIN_SAVINGS, Bar, bar_of
 from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.worth import Bench, PoolTotals, Score, score_of
 from nodesmith.model.money import UsdPerHour
@@ -14,11 +14,13 @@ from tests.unit.decide.disrupt.build import as_candidate, node, pod, pool, scene
 
 
 def judge(states: list[StateNode], leaving: list[str], savings: float, *pools: NodePool) -> str | Refused:
+    """What the pools say in favour, or the refusal."""
     view = scene(snapshot(states, pools))
     found = [candidate(Question(each, view)) for each in states if each.name in leaving]
     chosen = [each for each in found if isinstance(each, Candidate)]
     assert len(chosen) == len(leaving)
-    return Bench.of(view).judge(chosen, UsdPerHour.of(savings))
+    answer = Bench.of(view).judge(chosen, UsdPerHour.of(savings))
+    return answer if isinstance(answer, Refused) else "; ".join(str(each.score) for each in answer)
 
 
 def two() -> list[StateNode]:
@@ -100,7 +102,7 @@ def test_every_balanced_pool_has_to_approve_its_share() -> None:
     ],
 )
 def test_a_pools_bar_is_read_from_its_annotations(annotations: dict[str, str], bar: Bar) -> None:
-    assert bar_of(pool(annotations=annotations)) == bar
+    assert bar_from(annotations) == bar
 
 
 @pytest.mark.parametrize(
