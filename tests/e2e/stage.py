@@ -47,6 +47,7 @@ T = TypeVar("T")
 ROOT: Final = Path(__file__).parents[2]
 CHART: Final = ROOT / "charts" / "nodesmith"
 VALUES: Final = Path(__file__).parent / "data" / "values" / "as-written.yaml"
+SET: Final = ("--set=replicas=0", "--set=settings.featureGates.staticCapacity=true")
 STAGES: Final = Path(__file__).parent / "data" / "kwok.yaml"
 CLUSTER: Final = "shop"
 REGION: Final = "ap-northeast-2"
@@ -170,7 +171,7 @@ def install(plane: ControlPlane, folder: Path) -> dict[str, str]:
     """Helm has installed the chart with the user's values, without replicas; what its Deployment would run with."""
     command = [str(plane.programs / "helm"), f"--kubeconfig={plane.kubeconfig}", "install", "karpenter", str(CHART)]
     done = subprocess.run(
-        [*command, "--namespace=kube-system", f"--values={VALUES}", "--set=replicas=0"],
+        [*command, "--namespace=kube-system", f"--values={VALUES}", *SET],
         env={"HOME": str(folder)},
         capture_output=True,
         text=True,

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from nodesmith.api.kinds import EC2_NODE_CLASS
-from tests.e2e.cases import placing
+from tests.e2e.cases import leaving, placing
 from tests.e2e.ebs import Driver
 from tests.e2e.stage import Stage
 from tests.e2e.yard import NODE_CLASS, Case, Yard, node_class
@@ -22,7 +22,7 @@ AT_ONCE: Final = 12
 LONGEST_S: Final = 300.0
 CASES: Final[dict[str, Case]] = {
     name.replace("_", "-"): case
-    for module in (placing,)
+    for module in (leaving, placing)
     for name, case in vars(module).items()
     if inspect.iscoroutinefunction(case) and case.__module__ == module.__name__ and not name.startswith("_")
 }

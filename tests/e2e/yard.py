@@ -27,6 +27,7 @@ from nodesmith.api.kinds import (
     kind_of,
 )
 from nodesmith.ports.errors import NotFound
+from nodesmith.sim.live.joining import EBS_DRIVER
 from tests.e2e.mirror import as_written, condition, is_true
 from tests.e2e.stage import Stage
 
@@ -120,6 +121,27 @@ class Yard:
             "metadata": self._here(name),
             "spec": spec,
         }
+        await self.make(manifest)
+
+    async def storage_class(self) -> None:
+        """A StorageClass of the yard's name, whose volumes are made where their first pod goes."""
+        manifest = {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {"name": self.name},
+            "provisioner": EBS_DRIVER,
+            "volumeBindingMode": "WaitForFirstConsumer",
+        }
+        await self.make(manifest)
+
+    async def volume(self, name: str) -> None:
+        """A claim of a volume of the yard's class."""
+        spec = {
+            "storageClassName": self.name,
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "8Gi"}},
+        }
+        manifest = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": self._here(name), "spec": spec}
         await self.make(manifest)
 
     async def make(self, manifest: Mapping[str, Any]) -> Manifest:
@@ -256,9 +278,11 @@ class Yard:
             where = f"{pod['status'].get('phase')} on {pod['spec'].get('nodeName')}"
             lines.append(f"pod {pod['metadata']['name']}: {where}")
         for event in filter(self._is_mine, self.stage.mirror.all(EVENT)):
+            if event["source"].get("component") == "default-scheduler":
+                continue
             about = f"{event['involvedObject']['kind']} {event['involvedObject']['name']}"
-            lines.append(f"event {about}: {event['reason']} {event['message']}")
-        told = [str(line) for line in self.stage.controller.lines() if self.name in str(line)]
+            lines.append(f"event {about}: {event['reason']} {event['message'][:300]}")
+        told = [str(line)[:400] for line in self.stage.controller.lines() if self.name in str(line)]
         return "\n".join([*lines, *told[-25:]])
 
 

@@ -29,6 +29,9 @@ from nodesmith.sim.world.kubelet import UNINITIALIZED
 from nodesmith.sim.world.raw import with_conditions
 
 EBS_DRIVER: Final = "ebs.csi.aws.com"
+VOLUMES_ARE_ATTACHED: Final = "volumes.kubernetes.io/controller-managed-attach-detach"
+"""Without this word of the kubelet the control plane leaves volumes to it."""
+
 EBS_VOLUMES: Final = 25
 """How many volumes the driver says a node can have."""
 
@@ -159,7 +162,11 @@ class Joining:
         taints = [_taint_json(taint) for taint in (*registration.taints, UNINITIALIZED)]
         starting = {"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": "starting"}
         return {
-            "metadata": {"name": host.name, "labels": {**registration.labels, HOSTNAME: host.name}},
+            "metadata": {
+                "name": host.name,
+                "labels": {**registration.labels, HOSTNAME: host.name},
+                "annotations": {VOLUMES_ARE_ATTACHED: "true"},
+            },
             "spec": {"providerID": host.provider_id, "taints": taints},
             "status": {
                 "capacity": format_resources(registration.capacity),
