@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
+import platform
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +37,7 @@ from nodesmith.adapters.telemetry.cloud import MeteredCloud
 from nodesmith.adapters.telemetry.clusterstate import ClusterStateCollector
 from nodesmith.adapters.telemetry.health import Answer, HttpServer, metrics_server, probe_server
 from nodesmith.adapters.telemetry.metrics import PrometheusMetrics
+from nodesmith.adapters.telemetry.readings import ReadingsCollector
 from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.api.kinds import SERVICE
 from nodesmith.controllers.batcher import BatchWindow
@@ -90,6 +93,7 @@ async def run_controller(around: Surroundings, stop: asyncio.Event) -> None:
     """
     settings, clock = around.settings, around.clock
     metrics = PrometheusMetrics(clock, around.log)
+    metrics.set("build_info", 1, **build_labels())
     limits = Limits(per_second=settings.kube_client_qps, burst=settings.kube_client_burst)
     threads = Threads()
     try:
@@ -97,7 +101,7 @@ async def run_controller(around: Surroundings, stop: asyncio.Event) -> None:
             Transport(around.connection, clock, limits, metrics=metrics) as transport,
             Transport(around.connection, clock) as lease_transport,
         ):
-            elector = _elector(around, KubernetesCluster(lease_transport))
+            elector = _elector(around, KubernetesCluster(lease_transport), metrics)
             cluster = KubernetesCluster(transport, may_write=always if elector is None else elector.is_leading)
             controllers, acting = await _assemble(around, cluster, threads, metrics)
             async with _leading(elector) as elected:
@@ -138,7 +142,8 @@ async def _assemble(
     rng = random.Random()  # noqa: S311 - spreads retries and makes up names; nothing is secret
     controllers = build(ports, options, solve=schedule, decide=decide, validate=validate, rng=rng, store=store)
     if not around.settings.disable_cluster_state_observability:
-        metrics.add(ClusterStateCollector(lambda: store.snapshot(clock.now())))
+        metrics.add(ClusterStateCollector(lambda: store.snapshot(clock.now()), lambda: store.all(EC2NodeClass)))
+    metrics.add(ReadingsCollector(controllers.fleet.readings))
     return controllers, _Acting(controllers, {"events": events, "aws-upkeep": _Upkeep(aws, clock, log)})
 
 
@@ -147,6 +152,16 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
+
+
+def build_labels() -> dict[str, str]:
+    """What is running: upstream's labels, with Python's version where it has Go's."""
+    return {
+        "version": version("nodesmith"),
+        "goversion": f"python{platform.python_version()}",
+        "goarch": platform.machine(),
+        "commit": "",
+    }
 
 
 def options_of(settings: Settings) -> Options:
@@ -162,6 +177,7 @@ def options_of(settings: Settings) -> Options:
         schedule=schedule_options,
         policy=Policy(options=schedule_options, spot_to_spot=gates.spot_to_spot_consolidation),
         gates=Gates(node_repair=gates.node_repair, static_capacity=gates.static_capacity),
+        observes_state=not settings.disable_cluster_state_observability,
     )
 
 
@@ -200,13 +216,13 @@ async def _dns_ip(cluster: Cluster, log: Log) -> str:
     return str((service.get("spec") or {}).get("clusterIP") or "")
 
 
-def _elector(around: Surroundings, cluster: Cluster) -> Elector | None:
+def _elector(around: Surroundings, cluster: Cluster, metrics: PrometheusMetrics) -> Elector | None:
     settings = around.settings
     if settings.disable_leader_election:
         return None
     namespace = settings.leader_election_namespace or settings.system_namespace or DEFAULT_NAMESPACE
     terms = LeaseTerms(name=settings.leader_election_name, namespace=namespace)
-    return Elector(cluster, around.identity, around.clock, around.log, terms)
+    return Elector(cluster, around.identity, around.clock, around.log, terms, metrics=metrics)
 
 
 @asynccontextmanager

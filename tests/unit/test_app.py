@@ -1,7 +1,10 @@
 from datetime import timedelta
 
-from nodesmith.app import options_of
+from nodesmith.adapters.clock import RealClock
+from nodesmith.adapters.telemetry.metrics import PrometheusMetrics
+from nodesmith.app import build_labels, options_of
 from nodesmith.decide.schedule.problem import MinValuesPolicy, PreferencePolicy
+from nodesmith.ports.log import NoLog
 from nodesmith.settings import load
 
 
@@ -29,3 +32,11 @@ def test_without_settings_everything_is_as_upstream_has_it() -> None:
     assert options.schedule.preferences is PreferencePolicy.RESPECT
     assert not options.policy.spot_to_spot
     assert not options.gates.node_repair
+
+
+def test_what_runs_is_told_in_upstreams_words() -> None:
+    metrics = PrometheusMetrics(RealClock(), NoLog())
+    metrics.set("build_info", 1, **build_labels())
+    text, _ = metrics.text()
+    assert b"karpenter_build_info{" in text
+    assert build_labels()["version"]

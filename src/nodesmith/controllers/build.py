@@ -44,6 +44,7 @@ from nodesmith.controllers.fleet import Fleet
 from nodesmith.controllers.ports import Ports
 from nodesmith.controllers.shell import Options, RunSolver, Shell
 from nodesmith.controllers.supervisor import supervise
+from nodesmith.controllers.transitions import Transitions
 from nodesmith.controllers.wiring import Wiring
 from nodesmith.decide.schedule.checked import Solve
 from nodesmith.model.node import Node
@@ -151,6 +152,8 @@ def build(
     )
     fleet = Fleet(shell, ports, solve=solve, decide=decide, validate=validate, decisions=decisions, fallback=fallback)
     Wiring(store, fleet, feed)
+    if options.observes_state:
+        Transitions(feed, ports.metrics, ports.clock)
     synced = asyncio.Event()
     watching: dict[str, Service] = {
         f"watch-{kind.plural}": Reflector(

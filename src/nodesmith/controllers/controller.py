@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Generic, Protocol, TypeVar
@@ -17,7 +17,7 @@ from nodesmith.controllers.workqueue import FIRST_RETRY, LAST_RETRY, WorkQueue
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.errors import Conflict, PortError, Throttled
 from nodesmith.ports.log import Log
-from nodesmith.ports.metrics import Metrics
+from nodesmith.ports.metrics import Metrics, Reading
 
 K = TypeVar("K", bound=Hashable)
 
@@ -83,10 +83,26 @@ class Controller(Generic[K]):
         self._reconcile = reconcile
         self._telemetry = telemetry
         self._workers = workers
+        self._started: dict[K, float] = {}
 
     def mark(self, key: K) -> None:
         """The key will be looked at."""
         self.queue.mark(key)
+
+    def readings(self) -> Iterator[Reading]:
+        """How much waits, and how much is being worked on, now."""
+        started = self._started.values()
+        now = self._telemetry.clock.monotonic()
+        by_queue = {"name": self.name}
+        yield Reading("workqueue_depth", len(self.queue), by_queue)
+        yield Reading("workqueue_adds_total", self.queue.adds, by_queue)
+        yield Reading("workqueue_retries_total", self.queue.retries, by_queue)
+        yield Reading("workqueue_unfinished_work_seconds", sum(now - at for at in started), by_queue)
+        longest = max((now - at for at in started), default=0.0)
+        yield Reading("workqueue_longest_running_processor_seconds", longest, by_queue)
+        by_controller = {"controller": self.name}
+        yield Reading("controller_runtime_active_workers", len(started), by_controller)
+        yield Reading("controller_runtime_max_concurrent_reconciles", self._workers, by_controller)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -100,9 +116,11 @@ class Controller(Generic[K]):
     async def _work(self) -> None:
         while True:
             key = await self.queue.take()
+            self._started[key] = self._telemetry.clock.monotonic()
             try:
                 await self._once(key)
             finally:
+                del self._started[key]
                 self.queue.finish(key)
 
     async def _once(self, key: K) -> None:
@@ -122,6 +140,7 @@ class Controller(Generic[K]):
         metrics.count("controller_runtime_reconcile_total", controller=self.name, result=result)
         took = self._telemetry.clock.monotonic() - started
         metrics.observe("controller_runtime_reconcile_time_seconds", took, controller=self.name)
+        metrics.observe("workqueue_work_duration_seconds", took, name=self.name)
 
     def _failed(self, key: K, error: Exception) -> None:
         delay = self.queue.retry(key)

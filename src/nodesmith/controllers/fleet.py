@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from nodesmith.controllers.batcher import Batcher
 from nodesmith.controllers.controller import SINGLETON, Again, Controller, Outcome, Service
@@ -32,6 +32,7 @@ from nodesmith.controllers.provisioning.provisioner import Provisioner
 from nodesmith.controllers.shell import Shell
 from nodesmith.decide.schedule.checked import Solve
 from nodesmith.model.pod import Pod
+from nodesmith.ports.metrics import Reading
 
 RETRIGGER_EVERY: Final = timedelta(seconds=10)
 CLAIM_FIRST_RETRY: Final = timedelta(seconds=1)
@@ -74,8 +75,8 @@ class Fleet:
         loop = DisruptionLoop(shell, self.commands, decisions, decide, validate, guard=guard)
         each = self._controller
         self.times = PodTimes(shell.clock, shell.metrics)
-        provisioner = Provisioner(shell, solve, decisions, self.times, guard)
-        self.provisioner = each("provisioner", provisioner.reconcile, workers=1)
+        self._planner = Provisioner(shell, solve, decisions, self.times, guard)
+        self.provisioner = each("provisioner", self._planner.reconcile, workers=1)
         self.triggers = each("provisioner.trigger", self._retrigger, workers=1)
         self.claims = each(
             "nodeclaim.lifecycle",
@@ -108,7 +109,23 @@ class Fleet:
         """Everything that acts, by name; the singletons have been told to look."""
         for singleton in (self.triggers, self.disruption, self.claim_garbage, self.machine_garbage):
             singleton.mark(SINGLETON)
-        controllers: list[Controller[str]] = [
+        if self._sick is not None:
+            self._sick.mark(SINGLETON)
+        services: dict[str, Service] = {controller.name: controller for controller in self._running()}
+        services["batching"] = self._batching
+        if self._interruption is not None:
+            services["interruption"] = self._interruption
+        return services
+
+    def readings(self) -> Iterator[Reading]:
+        """Numbers that change by themselves, as they are now."""
+        for controller in self._running():
+            yield from controller.readings()
+        yield from self.times.readings()
+        yield from self._planner.readings()
+
+    def _running(self) -> list[Controller[Any]]:
+        controllers: list[Controller[Any]] = [
             self.provisioner,
             self.triggers,
             self.claims,
@@ -123,6 +140,7 @@ class Fleet:
             self.node_classes,
             self.disruption,
             self.commands.controller,
+            self.evictions.controller,
             self.claim_garbage,
             self.machine_garbage,
         ]
@@ -133,14 +151,8 @@ class Fleet:
         if self.lessons is not None:
             controllers.append(self.lessons)
         if self._sick is not None:
-            self._sick.mark(SINGLETON)
             controllers.append(self._sick)
-        services: dict[str, Service] = {controller.name: controller for controller in controllers}
-        services["eviction-queue"] = self.evictions.controller
-        services["batching"] = self._batching
-        if self._interruption is not None:
-            services["interruption"] = self._interruption
-        return services
+        return controllers
 
     def _controller(
         self,

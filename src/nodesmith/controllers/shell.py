@@ -57,6 +57,7 @@ class Options:
     gates: Gates = field(default_factory=Gates)
     workers: int = 10
     decisions_kept: int = 200
+    observes_state: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ class WorkQueue(Generic[K]):
         self._again: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
+        self.adds = 0
+        self.retries = 0
 
     def __len__(self) -> int:
         return len(self._queued)
@@ -49,6 +51,7 @@ class WorkQueue(Generic[K]):
             self._again.add(key)
         elif key not in self._queued:
             self._queued.add(key)
+            self.adds += 1
             self._ready.put_nowait(key)
 
     def mark_after(self, key: K, delay: timedelta) -> None:
@@ -68,6 +71,7 @@ class WorkQueue(Generic[K]):
 
     def retry(self, key: K) -> timedelta:
         """The key will be looked at after its backoff, which is returned: exponential, jittered and capped."""
+        self.retries += 1
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         longest = min(self._last_s, self._first_s * 2 ** min(failures - 1, 30))
         delay = timedelta(seconds=longest * self._rng.uniform(0.5, 1.0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -19,3 +21,12 @@ class Metrics(Protocol):
     def set(self, name: str, value: float, /, **labels: str) -> None:
         """The gauge stands at the value."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a gauge, or a counter since the start, stands at when somebody asks; it may change by itself."""
+
+    name: str
+    value: float
+    labels: Mapping[str, str] = field(default_factory=dict)

@@ -303,6 +303,8 @@ def test_a_sick_node_is_repaired_past_everything_if_the_gate_is_on(gates: Gates)
             assert node.name in {each.name for each in world.nodes()}, world.describe()
             await world.pass_time(5 * MINUTE)
             assert (node.name in {each.name for each in world.nodes()}) is not gates.node_repair
+            repaired = world.metrics.total("nodeclaims_unhealthy_disrupted_total", condition="Ready")
+            assert repaired == gates.node_repair
 
     run(story)
 

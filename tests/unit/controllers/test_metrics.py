@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import nodesmith.controllers
+import nodesmith
 from nodesmith.adapters.telemetry.catalog import BY_NAME, MetricType
 
 METHODS = {
@@ -15,7 +15,7 @@ METHODS = {
 
 
 def _calls() -> Iterator[tuple[str, ast.Call, str]]:
-    folder = Path(str(nodesmith.controllers.__file__)).parent
+    folder = Path(str(nodesmith.__file__)).parent
     for path in sorted(folder.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:

@@ -10,10 +10,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.errors import PortError, Unavailable
+from nodesmith.ports.metrics import Metrics
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -34,6 +35,24 @@ class Window:
 CREATE_FLEET_WINDOW: Final = Window(timedelta(milliseconds=35), timedelta(seconds=1), 1000)
 BY_ID_WINDOW: Final = Window(timedelta(milliseconds=100), timedelta(seconds=1), 500)
 ADOPT_WINDOW: Final = Window(timedelta(milliseconds=20), timedelta(milliseconds=500), 100)
+
+
+class TellBatch(Protocol):
+    """Hears of each batch: how long it was open, in seconds, and how many items it has."""
+
+    def __call__(self, open_s: float, size: int, /) -> None:
+        """The batch is about to be executed."""
+        ...
+
+
+def counted(metrics: Metrics, batcher: str) -> TellBatch:
+    """Tells the numbers of a batcher of this name."""
+
+    def tell(open_s: float, size: int) -> None:
+        metrics.observe("cloudprovider_batcher_batch_time_seconds", open_s, batcher=batcher)
+        metrics.observe("cloudprovider_batcher_batch_size", size, batcher=batcher)
+
+    return tell
 
 
 class _Lead:
@@ -62,11 +81,13 @@ class Batcher(Generic[K, T, R]):
         window: Window,
         execute: Callable[[K, Sequence[T]], Awaitable[Sequence[R | PortError]]],
         workers: asyncio.Semaphore,
+        tell: TellBatch | None = None,
     ) -> None:
         self._clock = clock
         self._window = window
         self._execute = execute
         self._workers = workers
+        self._tell = tell
         self._open: dict[K, _Batch[T, R]] = {}
 
     async def submit(self, key: K, item: T) -> R:
@@ -105,6 +126,8 @@ class Batcher(Generic[K, T, R]):
         try:
             self._close(key, batch)
             entries = [entry for entry in batch.entries if not entry.answer.cancelled()]
+            if self._tell is not None:
+                self._tell(self._clock.monotonic() - batch.opened_at, len(entries))
             await self._run(key, entries)
         finally:
             self._workers.release()

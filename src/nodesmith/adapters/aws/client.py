@@ -17,10 +17,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.parsers import ResponseParserError
 
+from nodesmith.adapters.aws.callnumbers import CallNumbers
 from nodesmith.adapters.aws.errors import translate
 from nodesmith.adapters.aws.pace import BUDGETS, DEFAULT_BUDGET, Pace
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.errors import Throttled, Unavailable
+from nodesmith.ports.metrics import Metrics
 
 T = TypeVar("T")
 
@@ -84,8 +86,17 @@ class SessionClients:
 class AwsClient:
     """Calls to AWS in one region, unless another is named."""
 
-    def __init__(self, clients: Clients, *, region: str, clock: Clock, run_blocking: RunBlocking) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        *,
+        region: str,
+        clock: Clock,
+        run_blocking: RunBlocking,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.region = region
+        self._calls = CallNumbers(metrics, clock)
         self._clients = clients
         self._clock = clock
         self._run = run_blocking
@@ -99,6 +110,12 @@ class AwsClient:
         Raises:
             PortError: what AWS or the way to it said in the end.
         """
+        with self._calls.call(service, operation):
+            return await self._call(service, operation, region or self.region, attempts, parameters)
+
+    async def _call(
+        self, service: str, operation: str, region: str, attempts: int, parameters: Mapping[str, Any]
+    ) -> Answer:
         pace = self._paces.setdefault(operation, Pace(self._clock, BUDGETS.get(operation, DEFAULT_BUDGET)))
         delay = _FIRST_DELAY
         attempt = 0
@@ -106,7 +123,7 @@ class AwsClient:
             attempt += 1
             await pace.wait()
             try:
-                answer = await self._once(service, operation, region or self.region, parameters)
+                answer = await self._once(service, operation, region, parameters)
             except Throttled as error:
                 pace.throttled(error.retry_after_s)
                 if attempt == attempts:
@@ -117,6 +134,7 @@ class AwsClient:
             else:
                 pace.succeeded()
                 return answer
+            self._calls.retried(service, operation)
             await self._clock.sleep(delay)
             delay = min(delay * 2, _LONGEST_DELAY)
 
@@ -158,6 +176,7 @@ class AwsClient:
             return answer
 
         try:
-            return await self._run(ask)
+            with self._calls.attempt(service, operation):
+                return await self._run(ask)
         except (BotoCoreError, ClientError, HTTPClientError, ResponseParserError) as error:
             raise translate(error) from error

@@ -42,6 +42,7 @@ from nodesmith.ports.errors import (
     CreateFailed,
     NodeClassNotReady,
     NotFound,
+    PortError,
     Throttled,
 )
 from nodesmith.ports.metrics import Metrics
@@ -80,19 +81,22 @@ class AwsCloud:
     ) -> None:
         workers = asyncio.Semaphore(WORKERS)
         cluster = settings.cluster_name
-        self.client = AwsClient(clients, region=settings.region, clock=clock, run_blocking=run_blocking)
+        self.client = AwsClient(
+            clients, region=settings.region, clock=clock, run_blocking=run_blocking, metrics=metrics
+        )
         self.prices = Prices(self.client, clock, is_isolated=settings.is_isolated_vpc)
         self.types = TypeStore(self.client, clock)
         self.cluster = ClusterSource(settings, self.client, clock)
         self.zonal_shift = ZonalShift(self.client, clock, cluster=cluster, is_enabled=settings.is_zonal_shift_enabled)
         self._settings = settings
+        self._metrics = metrics
         self._objects = objects
         self._clock = clock
         self._health = InstanceHealth(self.client, clock)
         self._unavailable = Unavailable(clock)
         self._reservations = Reservations(clock)
         self._network = Network(self.client, clock, subnet_refresh=settings.subnet_refresh)
-        self._instances = InstanceStore(self.client, clock, cluster=cluster, workers=workers)
+        self._instances = InstanceStore(self.client, clock, cluster=cluster, workers=workers, metrics=metrics)
         self._templates = Templates(self.client, clock, cluster=cluster)
         self._profiles = Profiles(self.client, clock, settings)
         self._profiles_collected_at = clock.now()
@@ -174,7 +178,14 @@ class AwsCloud:
         instance = await self._instances.get(_instance_id(provider_id))
         if is_gone(instance):
             return
-        await self._instances.terminate(instance.id)
+        try:
+            await self._instances.terminate(instance.id)
+        except NotFound:
+            raise
+        except PortError:
+            place = {"zone": instance.zone, "zone_id": self._network.zone_ids.get(instance.zone, "")}
+            self._metrics.count("cloudprovider_instance_termination_failures_total", **place)
+            raise
         if instance.capacity_type == RESERVED and instance.reservation:
             self._reservations.terminated(instance.reservation)
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from nodesmith.adapters.aws.batching import ADOPT_WINDOW, BY_ID_WINDOW, Batcher
+from nodesmith.adapters.aws.batching import ADOPT_WINDOW, BY_ID_WINDOW, Batcher, counted
 from nodesmith.adapters.aws.client import AwsClient
 from nodesmith.adapters.aws.fleet import instances_of
 from nodesmith.adapters.aws.instances import ALIVE, Instance, parse_instance
@@ -14,6 +14,7 @@ from nodesmith.adapters.aws.names import TAG_CLUSTER, TAG_LAUNCHED_FOR, TAG_NODE
 from nodesmith.adapters.aws.tags import tag_list
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.errors import NotFound, PortError
+from nodesmith.ports.metrics import Metrics
 
 _A_PAGE: Final = 1000
 _STATE: Final = {"Name": "instance-state-name", "Values": list(ALIVE)}
@@ -23,12 +24,20 @@ _GONE: Final = "terminated"
 class InstanceStore:
     """Instances by id, by claim, and all of the cluster's."""
 
-    def __init__(self, client: AwsClient, clock: Clock, *, cluster: str, workers: asyncio.Semaphore) -> None:
+    def __init__(
+        self, client: AwsClient, clock: Clock, *, cluster: str, workers: asyncio.Semaphore, metrics: Metrics
+    ) -> None:
         self._client = client
         self._cluster = cluster
-        self._describing: Batcher[str, str, Instance] = Batcher(clock, BY_ID_WINDOW, self._describe, workers)
-        self._terminating: Batcher[str, str, str] = Batcher(clock, BY_ID_WINDOW, self._terminate, workers)
-        self._adopting: Batcher[str, str, tuple[Instance, ...]] = Batcher(clock, ADOPT_WINDOW, self._find, workers)
+        self._describing: Batcher[str, str, Instance] = Batcher(
+            clock, BY_ID_WINDOW, self._describe, workers, counted(metrics, "describe_instances")
+        )
+        self._terminating: Batcher[str, str, str] = Batcher(
+            clock, BY_ID_WINDOW, self._terminate, workers, counted(metrics, "terminate_instances")
+        )
+        self._adopting: Batcher[str, str, tuple[Instance, ...]] = Batcher(
+            clock, ADOPT_WINDOW, self._find, workers, counted(metrics, "adopt_instances")
+        )
 
     async def get(self, instance: str) -> Instance:
         """The instance as it is now.

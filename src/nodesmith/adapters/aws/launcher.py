@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from nodesmith.adapters.aws.batching import CREATE_FLEET_WINDOW, Batcher
+from nodesmith.adapters.aws.batching import CREATE_FLEET_WINDOW, Batcher, counted
 from nodesmith.adapters.aws.client import AwsClient
 from nodesmith.adapters.aws.cluster import ClusterSource
 from nodesmith.adapters.aws.errors import (
@@ -89,7 +89,7 @@ class Launcher:
         self._parts = parts
         self._memo = LaunchMemo()
         self._fleets: Batcher[str, Asker, FleetAnswer] = Batcher(
-            parts.clock, CREATE_FLEET_WINDOW, self._create_fleets, workers
+            parts.clock, CREATE_FLEET_WINDOW, self._create_fleets, workers, counted(parts.metrics, "create_fleet")
         )
 
     async def launch(self, claim: NodeClaim, node_class: EC2NodeClass) -> Machine:
@@ -136,6 +136,8 @@ class Launcher:
         used: set[str] = set()
         try:
             plan = self._memo.plan(claim, node_class, chosen, frame, subnets)
+            largest = max(template.user_data_bytes for template in plan.templates)
+            self._parts.metrics.set("ec2nodeclasses_userdata_bytes", largest, nodeclass=node_class.name)
             launched = await self._fleet(plan, asker, chosen, catalogue)
             used.add(launched.subnet)
         finally:
@@ -243,8 +245,13 @@ class Launcher:
         parts = self._parts
         group = catalogue.place.placement_group
         for error in answer.errors:
-            labels = {"reason": launch_reason(str(error.answer))[0], "capacity_type": chosen.capacity_type}
-            parts.metrics.count("cloudprovider_instance_launch_failures_total", **labels)
+            parts.metrics.count(
+                "cloudprovider_instance_launch_failures_total",
+                zone=error.zone,
+                zone_id=parts.network.zone_ids.get(error.zone, ""),
+                capacity_type=chosen.capacity_type,
+                reason=error.answer.code,
+            )
             if error.answer.code == NO_ADDRESSES and error.subnet:
                 parts.subnets.exhausted(error.subnet)
                 parts.unavailable.mark_subnet(error.subnet)

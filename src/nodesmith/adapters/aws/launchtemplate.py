@@ -55,6 +55,11 @@ class LaunchTemplate:
     data: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def user_data_bytes(self) -> int:
+        """How large the user data is, as the instance gets it."""
+        return len(base64.b64decode(self.data.get("UserData", "")))
+
     def request(self) -> dict[str, Any]:
         """CreateLaunchTemplate's parameters."""
         return {

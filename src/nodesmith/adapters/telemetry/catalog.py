@@ -237,7 +237,14 @@ MACHINERY: Final = (
     _counter("controller_runtime_reconcile_total", "controller result", "Reconciliations, by how they ended."),
     _counter("controller_runtime_reconcile_errors_total", "controller", "Reconciliations that failed."),
     _seconds("controller_runtime_reconcile_time_seconds", "controller", "How long reconciliations took."),
+    _gauge("controller_runtime_active_workers", "controller", "Reconciliations under way."),
+    _gauge("controller_runtime_max_concurrent_reconciles", "controller", "Reconciliations at once, at most."),
     _gauge("workqueue_depth", "name", "Keys that wait for a controller."),
+    _counter("workqueue_adds_total", "name", "Keys that were marked to be looked at."),
+    _counter("workqueue_retries_total", "name", "Keys that were marked again after a failure."),
+    _seconds("workqueue_work_duration_seconds", "name", "How long looking at a key took."),
+    _gauge("workqueue_unfinished_work_seconds", "name", "How long all that is being looked at has taken so far."),
+    _gauge("workqueue_longest_running_processor_seconds", "name", "How long the longest of them has."),
     _counter("client_go_request_total", "verb code", "Requests to the API server."),
     _seconds("client_go_request_duration_seconds", "verb", "How long the API server took."),
     _gauge("leader_election_master_status", "name", "1 while this replica leads, else 0."),
@@ -247,27 +254,26 @@ MACHINERY: Final = (
     _counter("aws_sdk_go_request_attempt_total", "service operation code", "Attempts of calls to AWS."),
     _seconds("aws_sdk_go_request_attempt_duration_seconds", "service operation", "How long an attempt took."),
 )
-_KINDS: Final = ("nodeclaim", "nodepool", "node")
-STATUS: Final = tuple(
-    metric
-    for kind in _KINDS
-    for metric in (
-        _gauge(
-            f"operator_{kind}_status_condition_count",
-            "type status reason namespace name",
-            "1 for each condition that the object has.",
-        ),
-        _gauge(
-            f"operator_{kind}_status_condition_current_status_seconds",
-            "type status reason namespace name",
-            "How long the condition has been so.",
-        ),
-        _gauge(
-            f"operator_{kind}_termination_current_time_seconds",
-            "namespace name",
-            "How long the object has been going.",
-        ),
+KINDS_WITH_STATUS: Final = ("nodeclaim", "nodepool", "node", "ec2nodeclass")
+"""What has status conditions, as the names of its metrics have it; each metric is there without a kind as well."""
+
+
+def _status_of(kind: str, owner: str) -> tuple[Metric, ...]:
+    condition, termination = f"operator_{kind}status_condition", f"operator_{kind}termination"
+    each = f"{owner} type status reason namespace name"
+    return (
+        _gauge(f"{condition}_count", each, "1 for each condition that the object has."),
+        _gauge(f"{condition}_current_status_seconds", each, "How long the condition has been so."),
+        _seconds(f"{condition}_transition_seconds", f"{owner} type status", "How long conditions were so."),
+        _counter(f"{condition}_transitions_total", f"{owner} type status reason", "How often conditions became so."),
+        _gauge(f"{termination}_current_time_seconds", f"{owner} namespace name", "How long the object has been going."),
+        _seconds(f"{termination}_duration_seconds", owner, "From asking an object to go until it was gone."),
     )
+
+
+STATUS: Final = (
+    *(metric for kind in KINDS_WITH_STATUS for metric in _status_of(f"{kind}_", "")),
+    *_status_of("", "group kind"),
 )
 
 METRICS: Final = (

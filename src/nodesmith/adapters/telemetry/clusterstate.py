@@ -6,13 +6,18 @@ wants to know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.core import Metric as PrometheusMetric
 
 from nodesmith.adapters.telemetry.catalog import BY_NAME, NODE_LABEL_KEYS
+from nodesmith.api.ec2nodeclass import EC2NodeClass
+from nodesmith.api.kind import Kind
+from nodesmith.api.kinds import EC2_NODE_CLASS, NODE, NODE_CLAIM, NODE_POOL
 from nodesmith.model.labels import ARCH
 from nodesmith.model.meta import Conditions, ObjectMeta
 from nodesmith.model.pod import Pod
@@ -26,14 +31,18 @@ Values = Iterable[tuple[tuple[str, ...], float]]
 class ClusterStateCollector:
     """What `look` gives, as metrics."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(
+        self, snapshot: Callable[[], Snapshot], node_classes: Callable[[], Sequence[EC2NodeClass]] = tuple
+    ) -> None:
         self._snapshot = snapshot
+        self._node_classes = node_classes
+        self._seen_classes: Sequence[EC2NodeClass] = ()
         self._seen: Snapshot | None = None
         self._synced_at: datetime | None = None
 
     def look(self) -> None:
         """The numbers are of now."""
-        self._seen = self._snapshot()
+        self._seen, self._seen_classes = self._snapshot(), self._node_classes()
         if self._seen.is_synced or self._synced_at is None:
             self._synced_at = self._seen.taken_at
 
@@ -51,7 +60,7 @@ class ClusterStateCollector:
         yield _family("pods_unbound_time_seconds", _waiting(seen, lambda pod: not pod.node_name))
         yield _family("pods_unstarted_time_seconds", _waiting(seen, lambda pod: pod.phase == "Pending"))
         yield from _nodes(seen)
-        yield from _conditions(seen)
+        yield from _conditions(seen, self._seen_classes)
 
 
 def _family(name: str, values: Values) -> GaugeMetricFamily:
@@ -153,31 +162,46 @@ def _sum(state: StateNode, *, daemons: bool, of: Callable[[Pod], Resources]) -> 
     return total(of(pod) for pod in state.pods if pod.is_owned_by_daemonset is daemons)
 
 
-def _conditions(seen: Snapshot) -> Iterator[PrometheusMetric]:
-    by_kind: dict[str, list[tuple[ObjectMeta, Conditions]]] = {
-        "nodeclaim": [(state.claim.meta, state.claim.conditions) for state in seen.nodes if state.claim is not None],
-        "node": [(state.node.meta, state.node.conditions) for state in seen.nodes if state.node is not None],
-        "nodepool": [(pool.meta, pool.conditions) for pool in seen.pools],
-    }
-    for kind, objects in by_kind.items():
-        told = [
-            ((each.type, each.status, each.reason, meta.namespace, meta.name), each.changed_at)
-            for meta, conditions in objects
-            for each in conditions.values()
-        ]
-        yield _family(f"operator_{kind}_status_condition_count", [(labels, 1.0) for labels, _ in told])
-        yield _family(
-            f"operator_{kind}_status_condition_current_status_seconds",
-            [(labels, (seen.taken_at - since).total_seconds()) for labels, since in told],
-        )
-        yield _family(
-            f"operator_{kind}_termination_current_time_seconds",
-            [
-                ((meta.namespace, meta.name), (seen.taken_at - meta.deleted_at).total_seconds())
-                for meta, _ in objects
-                if meta.deleted_at is not None
-            ],
-        )
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One kind's objects that have conditions."""
+
+    kind: Kind[Any]
+    objects: Sequence[tuple[ObjectMeta, Conditions]]
+
+
+def _conditions(seen: Snapshot, node_classes: Iterable[EC2NodeClass]) -> Iterator[PrometheusMetric]:
+    """Of each kind by itself, and of all kinds under the names that upstream had before."""
+    kinds = (
+        _Told(NODE_CLAIM, [(each.claim.meta, each.claim.conditions) for each in seen.nodes if each.claim is not None]),
+        _Told(NODE, [(each.node.meta, each.node.conditions) for each in seen.nodes if each.node is not None]),
+        _Told(NODE_POOL, [(pool.meta, pool.conditions) for pool in seen.pools]),
+        _Told(EC2_NODE_CLASS, [(each.meta, each.status.conditions) for each in node_classes]),
+    )
+    for told in kinds:
+        yield from _of_kinds(f"{told.kind.name.lower()}_", [((), told)], seen.taken_at)
+    yield from _of_kinds("", [((told.kind.group, told.kind.name), told) for told in kinds], seen.taken_at)
+
+
+def _of_kinds(prefix: str, kinds: Sequence[tuple[tuple[str, ...], _Told]], now: datetime) -> Iterator[PrometheusMetric]:
+    conditions = [
+        ((*owner, each.type, each.status, each.reason, meta.namespace, meta.name), each.changed_at)
+        for owner, told in kinds
+        for meta, conditions in told.objects
+        for each in conditions.values()
+    ]
+    going = [
+        ((*owner, meta.namespace, meta.name), (now - meta.deleted_at).total_seconds())
+        for owner, told in kinds
+        for meta, _ in told.objects
+        if meta.deleted_at is not None
+    ]
+    yield _family(f"operator_{prefix}status_condition_count", [(labels, 1.0) for labels, _ in conditions])
+    yield _family(
+        f"operator_{prefix}status_condition_current_status_seconds",
+        [(labels, (now - since).total_seconds()) for labels, since in conditions],
+    )
+    yield _family(f"operator_{prefix}termination_current_time_seconds", going)
 
 
 def _yes(answer: object) -> str:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from nodesmith.model.pod import Pod
 from nodesmith.ports.clock import Clock
-from nodesmith.ports.metrics import Metrics
+from nodesmith.ports.metrics import Metrics, Reading
 
 RUNNING: Final = "Running"
 
 
 @dataclass(slots=True)
 class _Times:
-    """When a pod was first seen to wait for a machine, and whether a plan has had it."""
+    """Which pod was first seen to wait for a machine, when, whether a plan has had it, and whether it has a node."""
 
+    namespace: str
+    name: str
     seen_at: datetime
     is_decided: bool = False
+    is_bound: bool = False
 
 
 class PodTimes:
@@ -44,6 +47,7 @@ class PodTimes:
         if after.node_name and not before.node_name:
             self._observe("pods_bound_duration_seconds", after.meta.created_at, now)
             if times is not None:
+                times.is_bound = True
                 self._observe("pods_provisioning_bound_duration_seconds", times.seen_at, now)
         if after.phase == RUNNING and before.phase != RUNNING:
             self._observe("pods_startup_duration_seconds", after.meta.created_at, now)
@@ -60,9 +64,39 @@ class PodTimes:
                 times.is_decided = True
                 self._observe("pods_scheduling_decision_duration_seconds", times.seen_at, now)
 
+    def readings(self) -> Iterator[Reading]:
+        """How long pods that were seen to wait have not been decided on, bound, started."""
+        now = self._clock.now()
+        for times in self._waiting.values():
+            waited, labels = (now - times.seen_at).total_seconds(), {"name": times.name, "namespace": times.namespace}
+            yield Reading("pods_provisioning_unstarted_time_seconds", waited, labels)
+            if not times.is_bound:
+                yield Reading("pods_provisioning_unbound_time_seconds", waited, labels)
+            if not times.is_decided:
+                yield Reading("pods_provisioning_scheduling_undecided_time_seconds", waited, labels)
+
     def _see(self, pod: Pod) -> None:
         if pod.is_provisionable and pod.meta.uid not in self._waiting:
-            self._waiting[pod.meta.uid] = _Times(self._clock.now())
+            self._waiting[pod.meta.uid] = _Times(pod.meta.namespace, pod.meta.name, self._clock.now())
 
     def _observe(self, name: str, since: datetime, now: datetime) -> None:
         self._metrics.observe(name, max((now - since).total_seconds(), 0.0))
+
+
+class PodZones:
+    """Tells how many planned pods need which zone; a zone that nobody needs any more is told as none."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._told: set[str] = set()
+
+    def tell(self, counts: Mapping[str, int]) -> None:
+        """These are the numbers of the last plan."""
+        self._told |= counts.keys()
+        for zone in sorted(self._told):
+            self._metrics.set(
+                "scheduler_pending_pods_by_effective_zone_count",
+                counts.get(zone, 0),
+                controller="provisioner",
+                zone=zone,
+            )

@@ -7,7 +7,7 @@ pool with limits buys nothing meanwhile. So a launch that hangs holds up nobody 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,7 +15,7 @@ from nodesmith.controllers import tell
 from nodesmith.controllers.controller import DONE, Again, Outcome
 from nodesmith.controllers.decisions import DecisionRecord, Decisions, decision_id
 from nodesmith.controllers.guard import Guard
-from nodesmith.controllers.provisioning.bookkeeping import PodTimes
+from nodesmith.controllers.provisioning.bookkeeping import PodTimes, PodZones
 from nodesmith.controllers.provisioning.catalogs import catalog_of, may_buy
 from nodesmith.controllers.provisioning.naming import create_named
 from nodesmith.controllers.shell import Shell
@@ -23,16 +23,22 @@ from nodesmith.decide.disrupt.protection import Guards, is_protected, prevents
 from nodesmith.decide.lifecycle.newclaim import claim_for, planned_pods
 from nodesmith.decide.schedule.checked import Solve
 from nodesmith.decide.schedule.problem import Catalog, Problem, pods_to_place
+from nodesmith.decide.schedule.zones import pods_by_zone
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
 from nodesmith.model.pod import Pod
 from nodesmith.plan.command import claim_to_json
+from nodesmith.plan.reason import BlockCode
 from nodesmith.plan.schedule import OnClaim, OnNode, PlannedClaim, SchedulePlan
 from nodesmith.ports.errors import PortError
+from nodesmith.ports.metrics import Reading
 from nodesmith.state.snapshot import Snapshot
 
 PATIENCE: Final = timedelta(seconds=10)
 """How long a new claim's launch is waited for before the next machines are planned without knowing its size."""
+
+_IGNORED: Final = frozenset({BlockCode.INVALID, BlockCode.VOLUME, BlockCode.RESOURCE_CLAIMS})
+"""What is wrong with a pod itself: no machine would help it."""
 
 LOOK_AGAIN: Final = timedelta(seconds=1)
 CREATES_AT_ONCE: Final = 10
@@ -47,6 +53,14 @@ class Provisioner:
         self._solve = solve
         self._decisions = decisions
         self._guard = guard
+        self._planning_since: float | None = None
+        self._zones = PodZones(shell.metrics)
+
+    def readings(self) -> Iterator[Reading]:
+        """How long the planning under way has run."""
+        since, now = self._planning_since, self._shell.clock.monotonic()
+        spent = 0.0 if since is None else now - since
+        yield Reading("scheduler_unfinished_work_seconds", spent, {"controller": "provisioner", "scheduling_id": ""})
 
     async def reconcile(self, _: str) -> Outcome:
         """Every pod that waits has a node, a claim, or an event that says why not."""
@@ -65,11 +79,15 @@ class Provisioner:
         catalog = await self._catalog(snapshot, launching)
         problem = Problem(snapshot, catalog, pods, options=self._shell.options.schedule)
         self._shell.metrics.set("scheduler_queue_depth", len(pods), controller="provisioner", scheduling_id="")
-        started = self._shell.clock.monotonic()
-        plan = await self._guard.plan(problem, self._solve)
+        started = self._planning_since = self._shell.clock.monotonic()
+        try:
+            plan = await self._guard.plan(problem, self._solve)
+        finally:
+            self._planning_since = None
         took = self._shell.clock.monotonic() - started
         self._shell.metrics.observe("scheduler_scheduling_duration_seconds", took, controller="provisioner")
         self._times.decided(pods)
+        self._zones.tell(await self._shell.run_solver(lambda: pods_by_zone(problem)))
         if plan is None:
             self._tell_no_plan(pods)
         else:
@@ -161,6 +179,8 @@ class Provisioner:
 
     def _tell_unplaced(self, plan: SchedulePlan, pods: dict[str, Pod]) -> None:
         unplaced = plan.unplaced
+        ignored = sum(why.blocked.code in _IGNORED for why in unplaced.values())
+        self._shell.metrics.set("scheduler_ignored_pods_count", ignored)
         self._shell.metrics.set("scheduler_unschedulable_pods_count", len(unplaced), controller="provisioner")
         for key, why in unplaced.items():
             if key in pods:

@@ -16,6 +16,7 @@ from nodesmith.adapters.kubernetes.lease import (
     record_spec,
     wanted,
 )
+from nodesmith.adapters.memory.recording import RecordedMetrics
 from nodesmith.ports.cluster import Cluster
 from nodesmith.ports.errors import AlreadyExists, Conflict, NotFound, Unavailable
 from nodesmith.ports.log import NoLog
@@ -209,3 +210,15 @@ async def test_a_lease_taken_by_another_ends_it_at_once() -> None:
         assert not first.is_leading()
         assert tasks[0].done()
     assert lease.writers[-1] == "thief"
+
+
+async def test_who_leads_is_a_number() -> None:
+    lease, clock, metrics = OneLease(), ManualClock(), RecordedMetrics()
+    one = elector(lease, clock, "a")
+    one.metrics = metrics
+    key = ("leader_election_master_status", (("name", TERMS.name),))
+    async with running(one) as (task,):
+        await one.elected.wait()
+        assert metrics.gauges[key] == 1
+        task.cancel()
+    assert metrics.gauges[key] == 0
