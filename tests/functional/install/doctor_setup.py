@@ -1,4 +1,7 @@
-"""A set-up in which all is well: AWS in a box, set up by the install steps; a cluster in memory with the controller."""
+"""A set-up in which all is well: AWS in a box, set up by the install steps; a cluster with the controller in it.
+
+The cluster is one in memory, unless a real one is given, which has its CRDs then.
+"""
 
 import random
 from collections.abc import Callable, Sequence
@@ -31,6 +34,7 @@ from nodesmith.install.doctor.gather.sources import Credentials, Sources
 from nodesmith.install.doctor.table import chosen
 from nodesmith.install.names import Names
 from nodesmith.install.setup import ensure
+from nodesmith.ports.cluster import Cluster
 from nodesmith.sim.aws import account
 from nodesmith.sim.aws.box import Box
 
@@ -49,7 +53,7 @@ async def here(call: Callable[[], T]) -> T:
 class Setup:
     """The account, the cluster, and a doctor for both."""
 
-    def __init__(self, box: Box, clients: SessionClients) -> None:
+    def __init__(self, box: Box, clients: SessionClients, cluster: Cluster | None = None) -> None:
         self.box = box
         self.raw = partial(clients.client, region=REGION)
         self.base = account.prepare(box.url, region=REGION, cluster_name=CLUSTER, client=self.raw)
@@ -57,7 +61,8 @@ class Setup:
         self.aws = AwsClient(clients, region=REGION, clock=self.clock, run_blocking=here)
         self.clients = clients
         self.ago = timedelta(0)
-        self.cluster = MemoryCluster(ApiServer(self._then, random.Random(1)), self.clock)
+        self.has_definitions = cluster is not None
+        self.cluster = cluster or MemoryCluster(ApiServer(self._then, random.Random(1)), self.clock)
         self.names = Names(CLUSTER, "", REGION, "")
 
     async def make(self) -> None:
@@ -140,7 +145,7 @@ class Setup:
 
     async def _install_chart(self) -> None:
         annotations = {"eks.amazonaws.com/role-arn": self.names.role_arn(self.names.controller_role)}
-        for crd in all_crds():
+        for crd in () if self.has_definitions else all_crds():
             await self.create(kinds.CUSTOM_RESOURCE_DEFINITION, crd)
         meta = {"name": "karpenter", "namespace": SYSTEM}
         await self.create(kinds.SERVICE_ACCOUNT, {"metadata": {**meta, "annotations": annotations}})
@@ -182,23 +187,24 @@ class Setup:
         }
 
     async def _run_pod(self) -> None:
-        node = {
-            "metadata": {"name": "system-1", "labels": {"eks.amazonaws.com/nodegroup": "system"}},
-            "status": {
-                "allocatable": {"cpu": "2", "memory": "8Gi", "pods": "29"},
-                "conditions": [{"type": "Ready", "status": "True"}],
-            },
-        }
-        await self.create(kinds.NODE, node)
+        labels = {"eks.amazonaws.com/nodegroup": "system"}
+        await self.create(kinds.NODE, {"metadata": {"name": "system-1", "labels": labels}})
+        room = {"cpu": "2", "memory": "8Gi", "pods": "29"}
+        await self.status(
+            kinds.NODE, "system-1", {"allocatable": room, "conditions": [{"type": "Ready", "status": "True"}]}
+        )
         requests = {"requests": {"cpu": "100m", "memory": "512Mi"}}
-        spec = {"nodeName": "system-1", "containers": [{"name": "controller", "image": "x", "resources": requests}]}
+        container = {"name": "controller", "image": "x", "resources": requests}
+        spec = {"serviceAccountName": "karpenter", "nodeName": "system-1", "containers": [container]}
         await self.create(
             kinds.POD, {"metadata": {"name": POD_NAME, "namespace": SYSTEM, "labels": LABELS}, "spec": spec}
         )
         status = {
             "phase": "Running",
             "conditions": [{"type": "Ready", "status": "True"}],
-            "containerStatuses": [{"name": "controller", "restartCount": 0, "ready": True}],
+            "containerStatuses": [
+                {"name": "controller", "restartCount": 0, "ready": True, "image": "x", "imageID": "x"}
+            ],
         }
         await self.status(kinds.POD, POD_NAME, status)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from nodesmith.adapters.aws.policy import PolicyError, evaluate, parse
 from nodesmith.install.doctor.awsfacts import Document
 
+EVERYBODY: Final = "*"
 WEB_IDENTITY: Final = "sts:AssumeRoleWithWebIdentity"
 
 
@@ -18,7 +19,7 @@ def admits(
 
     A document that cannot be evaluated lets nobody in.
     """
-    rows = [_of_identity(row) for row in statements_of(document) if who in principals(row, kind)]
+    rows = [_of_identity(row) for row in statements_of(document) if {who, EVERYBODY} & set(principals(row, kind))]
     return _is_allowed(rows, action, resource, context)
 
 

@@ -1,0 +1,103 @@
+"""`nodesmith doctor`, the command, on a real API server and AWS in a box: all is well, and then it is not."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from nodesmith.adapters.aws.client import SessionClients
+from nodesmith.adapters.kubernetes.cluster import KubernetesCluster
+from nodesmith.adapters.kubernetes.transport import Transport
+from nodesmith.api import kinds
+from nodesmith.api.kind import Kind
+from nodesmith.ports.errors import NotFound
+from nodesmith.sim.aws.box import Box
+from tests.e2e.controlplane import ControlPlane
+from tests.functional.install.doctor_setup import CLUSTER, REGION, SYSTEM, Setup
+
+CRDS = Path(__file__).parents[2] / "charts" / "nodesmith" / "crds"
+KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+MADE: tuple[tuple[Kind[Any], str], ...] = (
+    (kinds.NODE_POOL, "default"),
+    (kinds.EC2_NODE_CLASS, "default"),
+    (kinds.LEASE, "karpenter-leader-election"),
+    (kinds.DEPLOYMENT, "karpenter"),
+    (kinds.SERVICE, "karpenter"),
+    (kinds.POD, "karpenter-0"),
+    (kinds.NODE, "system-1"),
+    (kinds.SERVICE_ACCOUNT, "karpenter"),
+)
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Box]:
+    with Box(seed=5, region=REGION) as running:
+        yield running
+
+
+@pytest.fixture
+async def setup(bare_plane: ControlPlane, bare_transport: Transport, box: Box) -> AsyncIterator[Setup]:
+    for verb in (
+        ("apply", "--server-side", f"--filename={CRDS}"),
+        ("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"),
+    ):
+        done = bare_plane.kubectl(*verb)
+        assert done.returncode == 0, done.stderr
+    session = boto3.session.Session("testing", "testing", region_name=REGION)
+    cluster = KubernetesCluster(bare_transport)
+    made = Setup(box, SessionClients(session, endpoint_url=box.url), cluster)
+    box.control.cluster(CLUSTER, endpoint=bare_plane.server)
+    await made.make()
+    yield made
+    for kind, name in MADE:
+        with suppress(NotFound):
+            namespace = SYSTEM if kind.is_namespaced else ""
+            await cluster.delete(kind, name, namespace=namespace, grace_period_s=0)
+
+
+async def test_the_command_finds_nothing_and_then_what_is_wrong(setup: Setup, bare_plane: ControlPlane) -> None:
+    code, told = doctor(setup, bare_plane)
+    outcomes = {each["check"]: each["outcome"] for each in told["findings"]}
+    wrong = {each["check"]: each["found"] for each in told["findings"] if each["outcome"] in {"failed", "warning"}}
+    assert (code, told["healthy"], wrong) == (0, True, {})
+    assert len(outcomes) > 100
+    assert {number: outcomes[number] for number in ("ND007", "ND113", "ND125", "ND503", "ND614")} == {
+        "ND007": "ok",
+        "ND113": "ok",
+        "ND125": "ok",
+        "ND503": "ok",
+        "ND614": "ok",
+    }
+    cluster = setup.cluster
+    await cluster.delete(kinds.SERVICE_ACCOUNT, "karpenter", namespace=SYSTEM)
+    await cluster.patch(kinds.NODE_POOL, "default", {"spec": {"limits": None}})
+    code, told = doctor(setup, bare_plane)
+    wrong = {each["check"]: each["outcome"] for each in told["findings"] if each["outcome"] in {"failed", "warning"}}
+    assert (code, wrong) == (1, {"ND101": "failed", "ND102": "failed", "ND617": "warning"})
+    unseen = next(each for each in told["findings"] if each["check"] == "ND113")
+    assert unseen["outcome"] == "could not look"
+    assert "karpenter" in unseen["found"][0]
+
+
+def doctor(setup: Setup, plane: ControlPlane) -> tuple[int, Any]:
+    """What the command prints, and its exit code."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "nodesmith", "doctor", "--cluster", CLUSTER, "--region", REGION),
+            *("--endpoint-url", setup.box.url, "--kubeconfig", str(plane.kubeconfig), "-o", "json"),
+        ],
+        env={**os.environ, **KEYS},  # noqa: TID251 - what every process is given
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
