@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -74,11 +74,13 @@ def run(
     if not cluster:
         refuse(["error: which cluster? say --cluster NAME"])
     place = _Place(cluster, _session(region, profile), endpoint_url, kubeconfig, context)
-    findings = asyncio.run(_examined(place, checks))
+    console = wide_console()
+    with console.status("looking") if output is Output.TABLE and console.is_terminal else nullcontext():
+        findings = asyncio.run(_examined(place, checks))
     if output is Output.JSON:
         typer.echo(json.dumps(to_json(cluster, findings), indent=1, ensure_ascii=False))
     else:
-        print_findings(wide_console(), findings, show_all=show_all or bool(check))
+        print_findings(console, findings, show_all=show_all or bool(check))
     if has_failed(findings):
         raise typer.Exit(FAILED)
 

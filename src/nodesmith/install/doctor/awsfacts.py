@@ -106,6 +106,7 @@ class Subnet:
     id: str
     vpc: str
     zone: str
+    cidr: str
     free_addresses: int
     tags: Tags = field(default_factory=dict)
     gives_public_addresses: bool = False
@@ -114,7 +115,7 @@ class Subnet:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """What a security group lets through; a protocol of `-1` is all. `sources` are groups and address ranges."""
+    """What a security group lets through; a protocol of `-1` is all. `sources` are groups, ranges and prefix lists."""
 
     protocol: str
     first_port: int

@@ -8,6 +8,7 @@ from typing import Any
 from nodesmith.install import policies
 from nodesmith.install.doctor.awsfacts import (
     AccessEntry,
+    Permission,
     PodIdentity,
     Profile,
     Provider,
@@ -138,7 +139,10 @@ FAILING: dict[str, tuple[Case, ...]] = {
     "ND003": ((changed(changed(WELL, "account.cluster", None), "account.clusters", ("demo1",)), "it has demo1"),),
     "ND004": ((eks(status="CREATING"), "CREATING"), (eks(status="FAILED"), "FAILED")),
     "ND005": ((eks(version="1.24"), "1.24"),),
-    "ND006": ((changed(WELL, "cluster.reached", Unseen("connection refused")), "connection refused"),),
+    "ND006": (
+        (changed(WELL, "cluster.reached", Unseen("connection refused")), "connection refused"),
+        (changed(eks(is_public=False), "cluster.reached", Unseen("no answer in time")), "within the VPC only"),
+    ),
     "ND008": ((eks(is_private=False, is_public=False), "neither"),),
     "ND101": ((changed(WELL, "cluster.service_account", None), "kube-system/karpenter"),),
     "ND102": (
@@ -226,7 +230,12 @@ FAILING: dict[str, tuple[Case, ...]] = {
     ),
     "ND305": ((subnets(routes=(Route("0.0.0.0/0", "igw-1"),)), "no public address"),),
     "ND306": ((changed(WELL, "network.found_groups", {"default": ()}), "karpenter.sh/discovery=demo"),),
-    "ND307": ((other_group(), "sg-nodes"), (group(inbound=()), "10250")),
+    "ND307": (
+        (other_group(), "sg-nodes"),
+        (group(inbound=()), "10250"),
+        (group(inbound=(Permission("tcp", 443, 443, ("sg-cluster",)),)), "10250"),
+        (group(inbound=(Permission("tcp", 10250, 10250, ("10.0.1.0/24", "10.9.0.0/16")),)), "10250"),
+    ),
     "ND308": ((other_group(), "sg-nodes"),),
     "ND309": ((group(outbound=()), "port 443"),),
     "ND311": ((changed(WELL, "network.found_subnets", {"default": ("subnet-a", "subnet-z")}), "subnet-z"),),
@@ -303,6 +312,8 @@ PASSING: dict[str, Facts] = {
         "network.endpoints",
         ("ec2", "ecr.api", "ecr.dkr", "s3", "sts"),
     ),
+    "ND307": group(inbound=(Permission("tcp", 1025, 65535, ("10.0.0.0/16",)),)),
+    "ND308": group(inbound=(Permission("tcp", 443, 443, ("pl-1",)),)),
     "ND305": changed(
         subnets(routes=(Route("0.0.0.0/0", "igw-1"),)),
         "cluster.node_classes",

@@ -96,11 +96,12 @@ SUBNETS = tuple(
         f"subnet-{letter}",
         "vpc-1",
         f"{REGION}{letter}",
+        f"10.0.{number}.0/24",
         1000,
         {**TAG, "kubernetes.io/role/internal-elb": "1"},
         routes=(Route("10.0.0.0/16", "local"), Route("0.0.0.0/0", "nat-1")),
     )
-    for letter in "abc"
+    for number, letter in enumerate("abc")
 )
 ANYWHERE = Permission("-1", 0, 65535, ("0.0.0.0/0",))
 GROUP = SecurityGroup(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
 from nodesmith.api.ec2nodeclass import EC2NodeClass
@@ -12,6 +14,7 @@ from nodesmith.install.doctor.facts import Facts
 from nodesmith.install.doctor.seen import NotSeenError, Seen, Unseen, need
 
 KUBELET_PORT: Final = 10250
+HTTPS: Final = 443
 _FEW: Final = 16
 _ANYWHERE: Final = frozenset({"0.0.0.0/0", "::/0"})
 _NEEDED_ENDPOINTS: Final = ("ec2", "ecr.api", "ecr.dkr", "s3", "sts")
@@ -155,10 +158,10 @@ def _over_groups(facts: Facts, holds: Callable[[Facts, tuple[SecurityGroup, ...]
 
 
 def _lets_cluster_in(facts: Facts, groups: tuple[SecurityGroup, ...]) -> bool:
-    """The control plane talks to kubelets from the cluster's own group."""
-    cluster = facts.eks.cluster_group
-    sources = {cluster, *_ANYWHERE}
-    return any(_lets(each.inbound, sources, KUBELET_PORT) for each in groups)
+    """The control plane talks to kubelets from the cluster's own group, in the subnets that EKS has for it."""
+    cluster = [each for each in need(facts.network.subnets) if each.id in facts.eks.subnets]
+    comes = _Traffic(frozenset({facts.eks.cluster_group}), tuple(each.cidr for each in cluster), KUBELET_PORT)
+    return any(comes.passes(each.inbound) for each in groups)
 
 
 def _reaches_cluster(facts: Facts, groups: tuple[SecurityGroup, ...]) -> bool:
@@ -166,19 +169,43 @@ def _reaches_cluster(facts: Facts, groups: tuple[SecurityGroup, ...]) -> bool:
     cluster = next((each for each in need(facts.network.groups) if each.id == facts.eks.cluster_group), None)
     if cluster is None:
         raise NotSeenError(f"the cluster's security group {facts.eks.cluster_group} was not seen")
-    own = {each.id for each in groups} | _ANYWHERE
-    return not facts.eks.is_private or _lets(cluster.inbound, own, 443)
+    own = frozenset(each.id for each in groups)
+    goes = _Traffic(own, tuple(each.cidr for each in node_subnets(facts)), HTTPS)
+    return not facts.eks.is_private or goes.passes(cluster.inbound)
 
 
 def _goes_out(_: Facts, groups: tuple[SecurityGroup, ...]) -> bool:
-    return any(_lets(each.outbound, None, 443) for each in groups)
+    return any(_is_open(permission, HTTPS) for each in groups for permission in each.outbound)
 
 
-def _lets(permissions: tuple[Permission, ...], sources: set[str] | frozenset[str] | None, port: int) -> bool:
-    return any(
-        (each.protocol == _ALL or (each.protocol == "tcp" and each.first_port <= port <= each.last_port))
-        and (sources is None or bool(sources & set(each.sources)))
-        for each in permissions
+@dataclass(frozen=True, slots=True)
+class _Traffic:
+    """What comes from members of some groups, in some address ranges, to a port."""
+
+    groups: frozenset[str]
+    ranges: tuple[str, ...]
+    port: int
+
+    def passes(self, permissions: tuple[Permission, ...]) -> bool:
+        """Whether it is let through; what a prefix list holds is not known, so it is given the benefit."""
+        return any(_is_open(each, self.port) and any(map(self._is_from, each.sources)) for each in permissions)
+
+    def _is_from(self, source: str) -> bool:
+        if "/" not in source:
+            return source in self.groups or source.startswith("pl-")
+        wide = ip_network(source, strict=False)
+        return bool(self.ranges) and all(_within(ip_network(each), wide) for each in self.ranges if each)
+
+
+def _within(narrow: IPv4Network | IPv6Network, wide: IPv4Network | IPv6Network) -> bool:
+    if isinstance(narrow, IPv4Network) and isinstance(wide, IPv4Network):
+        return narrow.subnet_of(wide)
+    return isinstance(narrow, IPv6Network) and isinstance(wide, IPv6Network) and narrow.subnet_of(wide)
+
+
+def _is_open(permission: Permission, port: int) -> bool:
+    return permission.protocol == _ALL or (
+        permission.protocol == "tcp" and permission.first_port <= port <= permission.last_port
     )
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from nodesmith.api.likeness import did_you_mean
+from nodesmith.install.doctor.awsfacts import EksCluster
 from nodesmith.install.doctor.check import Check, Group, Verdict, failed, not_applicable, ok, warning
 from nodesmith.install.doctor.facts import Facts
 from nodesmith.install.doctor.seen import NotSeenError, Unseen, need
@@ -59,8 +60,11 @@ def _version(facts: Facts) -> Verdict:
 
 
 def _kubernetes(facts: Facts) -> Verdict:
-    reached = facts.cluster.reached
-    return failed(reached.reason) if isinstance(reached, Unseen) else ok("the API server answers")
+    reached, eks = facts.cluster.reached, facts.account.cluster
+    if not isinstance(reached, Unseen):
+        return ok("the API server answers")
+    is_closed = isinstance(eks, EksCluster) and not eks.is_public
+    return failed(reached.reason, *(["its endpoint is private: it answers within the VPC only"] if is_closed else []))
 
 
 def _same_cluster(facts: Facts) -> Verdict:

@@ -26,6 +26,8 @@ JOINING_TOO_LONG: Final = timedelta(minutes=10)
 SICK_TOO_LONG: Final = timedelta(minutes=10)
 LEAVING_TOO_LONG: Final = timedelta(minutes=30)
 _TOLD: Final = 5
+_PLANNED: Final = 300
+"""So many of the pods that wait for longest are planned for: more would only take longer."""
 
 
 def _snapshot(facts: Facts) -> Snapshot:
@@ -43,9 +45,10 @@ def _pending(facts: Facts) -> Verdict:
     if not long:
         return ok(f"{len(waiting)} pods wait, none for long")
     catalog = {name: types for name, types in facts.catalog.items() if not isinstance(types, Unseen)}
-    problem = Problem(snapshot, catalog, pods_to_place(snapshot))
+    oldest = sorted(long, key=lambda each: (each.meta.created_at, each.key))
+    shown, kept = oldest[:_TOLD], {each.key for each in oldest[:_PLANNED]}
+    problem = Problem(snapshot, catalog, tuple(each for each in pods_to_place(snapshot) if each.key in kept))
     plan = schedule(problem)
-    shown = sorted(long, key=lambda each: each.meta.created_at)[:_TOLD]
     told = [line for each in shown for line in _why(facts, problem, plan, each)]
     more = [f"and {len(long) - _TOLD} more pods"] if len(long) > _TOLD else []
     return failed(*told, *more)

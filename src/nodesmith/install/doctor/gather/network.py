@@ -36,6 +36,7 @@ async def subnets(client: AwsClient, vpc: str) -> tuple[Subnet, ...]:
             id=each["SubnetId"],
             vpc=vpc,
             zone=each["AvailabilityZone"],
+            cidr=each.get("CidrBlock") or "",
             free_addresses=each.get("AvailableIpAddressCount") or 0,
             tags=tags_of(each),
             gives_public_addresses=bool(each.get("MapPublicIpOnLaunch")),
@@ -87,6 +88,7 @@ def _permission(raw: Mapping[str, Any]) -> Permission:
     sources = [each["GroupId"] for each in raw.get("UserIdGroupPairs") or ()]
     sources += [each["CidrIp"] for each in raw.get("IpRanges") or ()]
     sources += [each["CidrIpv6"] for each in raw.get("Ipv6Ranges") or ()]
+    sources += [each["PrefixListId"] for each in raw.get("PrefixListIds") or ()]
     first, last = raw.get("FromPort"), raw.get("ToPort")
     return Permission(
         str(raw.get("IpProtocol") or ""),
