@@ -137,6 +137,7 @@ async def _assemble(
         queue=aws.queue(),
         sick_instances=aws.sick_instances,
         learn_memory=aws.learn_memory,
+        zonal_shifts=aws.zonal_shift.shifted_zones if around.settings.enable_zonal_shift else None,
         scenarios=_scenarios(around.settings),
     )
     rng = random.Random()  # noqa: S311 - spreads retries and makes up names; nothing is secret

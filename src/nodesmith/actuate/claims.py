@@ -52,10 +52,10 @@ class Claims:
         self,
         claim: NodeClaim,
         *,
-        labels: Mapping[str, str] | None = None,
+        labels: Mapping[str, str | None] | None = None,
         annotations: Mapping[str, str | None] | None = None,
     ) -> NodeClaim:
-        """The claim has these labels and annotations too; an annotation of None is taken away. No write for nothing."""
+        """The claim has these labels and annotations too; one of None is taken away. No write for nothing."""
         metadata: dict[str, Any] = {}
         if new_labels := _differing(labels or {}, claim.meta.labels):
             metadata["labels"] = new_labels

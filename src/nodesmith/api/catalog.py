@@ -34,6 +34,7 @@ class OfferingWire(msgspec.Struct, rename="camel", frozen=True):
     reservation_type: str = ""
     reservation_interruptible: bool = False
     reservation_capacity: int = 0
+    partition: str = ""
 
 
 class OverheadWire(msgspec.Struct, rename="camel", frozen=True):
@@ -166,6 +167,7 @@ def _offering(wire: OfferingWire) -> Offering:
         reservation_type=wire.reservation_type,
         reservation_interruptible=wire.reservation_interruptible,
         reservation_capacity=wire.reservation_capacity,
+        partition=wire.partition,
     )
 
 
@@ -196,5 +198,6 @@ def _offering_to_json(offering: Offering) -> dict[str, Any]:
         "reservationType": offering.reservation_type,
         "reservationInterruptible": offering.reservation_interruptible,
         "reservationCapacity": offering.reservation_capacity,
+        "partition": offering.partition,
     }
     return stated | {name: value for name, value in optional.items() if value}

@@ -29,7 +29,9 @@ from nodesmith.controllers.nodepool.status import NodePoolStatus
 from nodesmith.controllers.ports import Ports
 from nodesmith.controllers.provisioning.bookkeeping import PodTimes
 from nodesmith.controllers.provisioning.provisioner import Provisioner
+from nodesmith.controllers.reservations import ReservationEnds
 from nodesmith.controllers.shell import Shell
+from nodesmith.controllers.zonal_shift import ZonalShifts
 from nodesmith.decide.schedule.checked import Solve
 from nodesmith.model.pod import Pod
 from nodesmith.ports.metrics import Reading
@@ -103,14 +105,17 @@ class Fleet:
         ask = ports.sick_instances
         learn = ports.learn_memory
         self.lessons = each("nodeclaim.capacity", MemoryLesson(shell, learn).reconcile, workers=1) if learn else None
+        shifts = ports.zonal_shifts
+        self._shifts = each("zonalshift", ZonalShifts(shell, shifts).reconcile, workers=1) if shifts else None
+        self._reservations = each("capacityreservation", ReservationEnds(shell).reconcile, workers=1)
         self._sick = each("instance.status", InstanceStatus(shell, ask).reconcile, workers=1) if ask else None
 
     def services(self) -> dict[str, Service]:
         """Everything that acts, by name; the singletons have been told to look."""
-        for singleton in (self.triggers, self.disruption, self.claim_garbage, self.machine_garbage):
-            singleton.mark(SINGLETON)
-        if self._sick is not None:
-            self._sick.mark(SINGLETON)
+        always = (self.triggers, self.disruption, self.claim_garbage, self.machine_garbage, self._reservations)
+        for singleton in (*always, self._shifts, self._sick):
+            if singleton is not None:
+                singleton.mark(SINGLETON)
         services: dict[str, Service] = {controller.name: controller for controller in self._running()}
         services["batching"] = self._batching
         if self._interruption is not None:
@@ -143,6 +148,7 @@ class Fleet:
             self.evictions.controller,
             self.claim_garbage,
             self.machine_garbage,
+            self._reservations,
         ]
         if self._shell.options.gates.node_repair:
             controllers.append(self.repair)
@@ -150,8 +156,7 @@ class Fleet:
             controllers.append(self.static)
         if self.lessons is not None:
             controllers.append(self.lessons)
-        if self._sick is not None:
-            controllers.append(self._sick)
+        controllers += [each for each in (self._shifts, self._sick) if each is not None]
         return controllers
 
     def _controller(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nodesmith.controllers.instance_status import AskForSick
 from nodesmith.controllers.nodeclaim.upkeep import LearnMemory
+from nodesmith.controllers.zonal_shift import AskForShifts
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.cloud import Cloud
 from nodesmith.ports.cluster import Cluster
@@ -22,7 +23,7 @@ class Ports:
 
     `queue` None: interruptions are not heard of. `sick_instances` None: the cloud is not asked for them.
     `learn_memory` None: nobody wants to know how much memory nodes turned out to have. `scenarios` None: the input of
-    a refused plan is not kept.
+    a refused plan is not kept. `zonal_shifts` None: zones are not shifted away from.
     """
 
     cluster: Cluster
@@ -34,4 +35,5 @@ class Ports:
     queue: Queue | None = None
     sick_instances: AskForSick | None = None
     learn_memory: LearnMemory | None = None
+    zonal_shifts: AskForShifts | None = None
     scenarios: Scenarios | None = None

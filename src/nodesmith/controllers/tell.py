@@ -65,6 +65,14 @@ def plan_refused(pool: NodePool, fault: str) -> Event:
     return Event(_of_pool(pool), "PlanRefused", message, WARNING, (pool.meta.uid,), _FIVE_MINUTES)
 
 
+def zonal_shift(pool: NodePool, zone: str, zone_id: str, *, is_active: bool) -> Event:
+    """No node is launched in one of the pool's zones, or is again."""
+    reason, type_ = ("ZonalShiftActive", WARNING) if is_active else ("ZonalShiftCleared", NORMAL)
+    told = "is shifted away from, no nodes are launched there" if is_active else "is not shifted away from any more"
+    message = f"Zone {zone} ({zone_id}) {told}"
+    return Event(_of_pool(pool), reason, message, type_, (pool.meta.uid, zone_id))
+
+
 def insufficient_capacity(claim: NodeClaim, why: str) -> Event:
     """No machine was to be had for the claim."""
     message = f"NodeClaim {claim.name} event: {why}"

@@ -24,7 +24,8 @@ class Offering:
     """One way to buy a type: where, on which terms, at what price.
 
     `price` None: unknown, so it cannot be bought by price. `is_available` False: known, not to be had now. Reservation
-    fields are empty unless the capacity type is `reserved`. `is_estimate`: the price is from the list that shipped with
+    fields are empty unless the capacity type is `reserved`; `partition` is empty outside of a placement group with
+    partitions. `is_estimate`: the price is from the list that shipped with
     nodesmith, good for an order, not for a bargain.
     """
 
@@ -39,6 +40,7 @@ class Offering:
     reservation_capacity: int = 0
     overlay: str = ""
     is_estimate: bool = False
+    partition: str = ""
 
     @property
     def is_reserved(self) -> bool:

@@ -17,6 +17,7 @@ from nodesmith.model.instancetype import InstanceType, Offering
 from nodesmith.model.labels import (
     ON_DEMAND,
     PLACEMENT_GROUP_ID,
+    PLACEMENT_GROUP_PARTITION,
     RESERVATION_ID,
     RESERVATION_TYPE,
     RESERVED,
@@ -25,6 +26,7 @@ from nodesmith.model.labels import (
     ZONE_ID,
 )
 from nodesmith.model.meta import ObjectMeta
+from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
 from nodesmith.model.requirements import Requirement, Requirements
 from nodesmith.ports.errors import CapacityUnavailable, NotFound, Throttled
@@ -124,6 +126,34 @@ async def test_a_placement_group_is_launched_into(bench: Bench) -> None:
     assert machine.labels[PLACEMENT_GROUP_ID] == group
     with pytest.raises(CapacityUnavailable):
         await bench.cloud.create(claim_of("default-b", types=("t3.large",)))
+
+
+async def test_partitions_of_a_placement_group_are_offerings(bench: Bench) -> None:
+    made = bench.owner("ec2").create_placement_group(GroupName="apart", Strategy="partition", PartitionCount=3)
+    group = made["PlacementGroup"]["GroupId"]
+    await bench.adopt(bench.node_class({**SPEC, "placementGroupSelector": {"id": group}}))
+    offerings = [each for each in (await type_of(bench, "m5.large")).offerings if each.zone == ZONE_A]
+    assert sorted((each.capacity_type, each.partition) for each in offerings) == [
+        (terms, partition) for terms in (ON_DEMAND, SPOT) for partition in ("1", "2", "3")
+    ]
+
+    def claim(name: str, *partitions: str) -> NodeClaim:
+        plain = claim_of(name, types=("m5.large",))
+        wanted = Requirement(PLACEMENT_GROUP_PARTITION, frozenset(partitions))
+        return replace(plain, requirements=Requirements.of([*plain.requirements, wanted]))
+
+    machine = await bench.cloud.create(claim("default-a", "2", "3"))
+    labels = machine.labels
+    assert (labels[PLACEMENT_GROUP_ID], labels[PLACEMENT_GROUP_PARTITION]) == (group, "2")
+    placement = bench.owner("ec2").describe_instances(InstanceIds=[machine.provider_id.rpartition("/")[2]])
+    assert placement["Reservations"][0]["Instances"][0]["Placement"]["PartitionNumber"] == 2
+    bench.cloud._unavailable.mark(
+        instance_type="m5.large", zone=ZONE_A, capacity_type=ON_DEMAND, group=group, partition="2"
+    )
+    following = await bench.cloud.create(claim("default-b", "2", "3"))
+    assert following.labels[PLACEMENT_GROUP_PARTITION] == "3"
+    with pytest.raises(CapacityUnavailable):
+        await bench.cloud.create(claim("default-c", "2"))
 
 
 async def test_dedicated_tenancy_is_asked_for(bench: Bench) -> None:

@@ -25,6 +25,7 @@ from nodesmith.controllers.disruption.loop import Decide, Validate
 from nodesmith.controllers.instance_status import AskForSick
 from nodesmith.controllers.ports import Ports
 from nodesmith.controllers.shell import Options
+from nodesmith.controllers.zonal_shift import AskForShifts
 from nodesmith.decide.disrupt.decide import decide, validate
 from nodesmith.decide.schedule.checked import Solve
 from nodesmith.decide.schedule.solve import schedule
@@ -118,6 +119,7 @@ class SmallWorld:
         self.metrics = RecordedMetrics()
         self.scenarios = RecordedScenarios()
         self.sick_instances: AskForSick | None = None
+        self.zonal_shifts: AskForShifts | None = None
         self.on_step: list[Callable[[], None]] = []
         self._apps: dict[str, int] = {}
         self._stateful: set[str] = set()
@@ -233,6 +235,7 @@ class SmallWorld:
             log=NoLog(),
             queue=self.queue,
             sick_instances=self.sick_instances,
+            zonal_shifts=self.zonal_shifts,
             scenarios=self.scenarios,
         )
         return build(

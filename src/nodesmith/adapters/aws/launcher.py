@@ -173,7 +173,7 @@ class Launcher:
         for look in range(1, _LOOKS + 1):
             await self._ensure(plan)
             answer = await self._ask(plan, asker)
-            self._learn(answer, chosen, catalogue)
+            self._learn(answer, chosen, plan, catalogue)
             if answer.launched:
                 return answer.launched[0]
             told = [each.answer for each in answer.errors]
@@ -240,7 +240,7 @@ class Launcher:
             each.claim: FleetAnswer(launched[place : place + 1], parsed.errors) for place, each in enumerate(askers)
         }
 
-    def _learn(self, answer: FleetAnswer, chosen: Chosen, catalogue: Catalogue) -> None:
+    def _learn(self, answer: FleetAnswer, chosen: Chosen, plan: LaunchPlan, catalogue: Catalogue) -> None:
         """What the errors tell about offerings, subnets and reservations is remembered."""
         parts = self._parts
         group = catalogue.place.placement_group
@@ -258,19 +258,25 @@ class Launcher:
             if error.answer.code == SPOT_ROLE:
                 parts.unavailable.mark_capacity_type(SPOT)
             if group is not None and SPREAD_LIMIT in error.answer.message:
-                self._mark(list(chosen.by_name), error.zone, chosen, group.id)
+                self._mark(list(chosen.by_name), error.zone, chosen, (group.id, ""))
             elif error.answer.code in UNFULFILLABLE and error.instance_type:
-                self._mark([error.instance_type], error.zone, chosen, group.id if group else "")
+                scope = (group.id, plan.partition) if group else ("", "")
+                self._mark([error.instance_type], error.zone, chosen, scope)
 
-    def _mark(self, types: Sequence[str], zone: str, chosen: Chosen, group: str) -> None:
+    def _mark(self, types: Sequence[str], zone: str, chosen: Chosen, scope: tuple[str, str]) -> None:
+        """The offerings are not to be had; `scope` is the placement group and partition that this is about."""
         if chosen.capacity_type == RESERVED:
             for candidate in chosen.candidates:
                 for offering in candidate.offerings:
                     if candidate.type.name in types and offering.zone == zone and offering.reservation_id:
                         self._parts.reservations.exhausted(offering.reservation_id)
             return
+        group, partition = scope
+        terms = chosen.capacity_type
         for name in types:
-            self._parts.unavailable.mark(instance_type=name, zone=zone, capacity_type=chosen.capacity_type, group=group)
+            self._parts.unavailable.mark(
+                instance_type=name, zone=zone, capacity_type=terms, group=group, partition=partition
+            )
 
     def _bought(
         self,

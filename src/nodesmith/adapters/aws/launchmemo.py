@@ -14,7 +14,7 @@ from nodesmith.adapters.aws.offers import Catalogue
 from nodesmith.adapters.aws.planlaunch import Chosen, Frame, LaunchPlan, choose_of, plan_launch
 from nodesmith.adapters.aws.selection import Candidate, candidates_for
 from nodesmith.api.ec2nodeclass import EC2NodeClass
-from nodesmith.model.labels import MIN_VALUES_RELAXED, PLACEMENT_GROUP_PARTITION, PRICE_OVERLAY_APPLIED
+from nodesmith.model.labels import MIN_VALUES_RELAXED, PRICE_OVERLAY_APPLIED
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.requirements import Requirement
 
@@ -95,5 +95,4 @@ def _what_plans_look_at(claim: NodeClaim) -> tuple[object, ...]:
         claim.requests.get(ENCLAVE),
         annotations.get(MIN_VALUES_RELAXED),
         annotations.get(PRICE_OVERLAY_APPLIED),
-        claim.requirements.get(PLACEMENT_GROUP_PARTITION),
     )

@@ -30,19 +30,32 @@ def offerings_of(
     facts: TypeFacts, offered_in: Iterable[str], place: Place, market: Market, *, is_compatible: bool
 ) -> tuple[Offering, ...]:
     """All offerings of the type, those that cannot be had included."""
+    partitions = (place.placement_group.numbers if place.placement_group else ()) or ("",)
     plain = tuple(
-        _plain_offering(facts, zone, capacity_type, place, market, is_compatible=is_compatible)
+        _plain_offering(facts, zone, capacity_type, place, market, partition=partition, is_compatible=is_compatible)
         for zone in sorted(offered_in)
         for capacity_type in sorted(facts.capacity_types)
+        for partition in partitions
     )
     reservations = [each for each in place.reservations if each.instance_type == facts.name]
     if not reservations:
         return plain
-    return plain + tuple(_reserved(each, place, market, is_compatible=is_compatible) for each in reservations)
+    return plain + tuple(
+        _reserved(each, place, market, partition=partition, is_compatible=is_compatible)
+        for each in reservations
+        for partition in partitions
+    )
 
 
 def _plain_offering(
-    facts: TypeFacts, zone: str, capacity_type: str, place: Place, market: Market, *, is_compatible: bool
+    facts: TypeFacts,
+    zone: str,
+    capacity_type: str,
+    place: Place,
+    market: Market,
+    *,
+    partition: str,
+    is_compatible: bool,
 ) -> Offering:
     quote = market.prices.quote(facts.name, zone, capacity_type)
     group = place.placement_group.id if place.placement_group else ""
@@ -51,7 +64,7 @@ def _plain_offering(
         and quote is not None
         and zone in market.open_zones
         and market.unavailable.has_offering(
-            instance_type=facts.name, zone=zone, capacity_type=capacity_type, group=group
+            instance_type=facts.name, zone=zone, capacity_type=capacity_type, group=group, partition=partition
         )
     )
     return Offering(
@@ -61,10 +74,13 @@ def _plain_offering(
         is_available=is_available,
         zone_id=place.zones.get(zone, ""),
         is_estimate=quote is not None and quote.is_estimate,
+        partition=partition,
     )
 
 
-def _reserved(reservation: Reservation, place: Place, market: Market, *, is_compatible: bool) -> Offering:
+def _reserved(
+    reservation: Reservation, place: Place, market: Market, *, partition: str, is_compatible: bool
+) -> Offering:
     """A reservation is paid for already: its price is next to nothing, but keeps the order of on-demand prices."""
     quote = market.prices.quote(reservation.instance_type, reservation.zone, ON_DEMAND)
     return Offering(
@@ -83,6 +99,7 @@ def _reserved(reservation: Reservation, place: Place, market: Market, *, is_comp
         reservation_interruptible=reservation.interruptible,
         reservation_capacity=reservation.available,
         is_estimate=quote is not None and quote.is_estimate,
+        partition=partition,
     )
 
 

@@ -31,7 +31,6 @@ from nodesmith.model.instancetype import InstanceType, Offering
 from nodesmith.model.labels import (
     MIN_VALUES_RELAXED,
     NODEPOOL,
-    PLACEMENT_GROUP_PARTITION,
     PRICE_OVERLAY_APPLIED,
     TENANCY,
 )
@@ -127,9 +126,9 @@ def plan_launch(
         NodeClassNotReady: when the service range is not known.
         CreateFailed: when the user data cannot be made.
     """
-    partition = _partition(claim, frame.place)
+    partition = _partition(chosen)
     configs: dict[tuple[object, ...], _Config] = {}
-    for override in _overrides(node_class, chosen, subnets):
+    for override in _overrides(node_class, chosen, subnets, partition):
         kind = _kind(claim, node_class, override)
         config = configs.get(kind)
         if config is None:
@@ -153,8 +152,10 @@ def _lists_efa(node_class: EC2NodeClass) -> bool:
     return any(each.interface_type == "efa-only" for each in node_class.spec.network_interfaces)
 
 
-def _overrides(node_class: EC2NodeClass, chosen: Chosen, subnets: Mapping[str, str]) -> Iterator[Override]:
-    """Each type and zone once, cheapest offering first."""
+def _overrides(
+    node_class: EC2NodeClass, chosen: Chosen, subnets: Mapping[str, str], partition: str
+) -> Iterator[Override]:
+    """Each type and zone once, cheapest offering first, all in one partition."""
     images = ImageChoice(node_class.status.amis)
     seen: set[tuple[str, str]] = set()
     for candidate in chosen.candidates:
@@ -164,7 +165,8 @@ def _overrides(node_class: EC2NodeClass, chosen: Chosen, subnets: Mapping[str, s
         for offering in candidate.offerings:
             key = (candidate.type.name, offering.zone)
             subnet = subnets.get(offering.zone)
-            if offering.capacity_type == chosen.capacity_type and subnet is not None and key not in seen:
+            is_meant = (offering.capacity_type, offering.partition) == (chosen.capacity_type, partition)
+            if is_meant and subnet is not None and key not in seen:
                 seen.add(key)
                 yield Override(candidate.type, offering, subnet, image.id)
 
@@ -264,11 +266,7 @@ def _fleet_options(
     )
 
 
-def _partition(claim: NodeClaim, place: Place) -> str:
-    """The first partition, by text, that the claim allows; empty without a partitioned placement group."""
-    group = place.placement_group
-    if group is None or not group.partitions:
-        return ""
-    allowed = claim.requirements.get(PLACEMENT_GROUP_PARTITION)
-    numbers = sorted(str(number) for number in range(1, group.partitions + 1))
-    return next((number for number in numbers if allowed.allows(number)), "")
+def _partition(chosen: Chosen) -> str:
+    """The first partition, by text, that something can be had in; empty without a partitioned placement group."""
+    offerings = (offering for each in chosen.candidates for offering in each.offerings)
+    return min((each.partition for each in offerings if each.capacity_type == chosen.capacity_type), default="")

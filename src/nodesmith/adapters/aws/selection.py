@@ -13,6 +13,7 @@ from nodesmith.model.labels import (
     CAPACITY_TYPE,
     INSTANCE_TYPE,
     ON_DEMAND,
+    PLACEMENT_GROUP_PARTITION,
     RESERVATION_ID,
     RESERVATION_INTERRUPTIBLE,
     RESERVATION_TYPE,
@@ -49,10 +50,12 @@ def price_of(offering: Offering) -> UsdPerHour:
 
 
 def is_allowed(offering: Offering, requirements: Requirements) -> bool:
-    """Whether the requirements allow the offering's zone, terms and reservation."""
+    """Whether the requirements allow the offering's zone, terms, reservation and partition."""
     stated = {ZONE: offering.zone, CAPACITY_TYPE: offering.capacity_type}
     if offering.zone_id:
         stated[ZONE_ID] = offering.zone_id
+    if offering.partition:
+        stated[PLACEMENT_GROUP_PARTITION] = offering.partition
     reserved = {
         RESERVATION_ID: offering.reservation_id,
         RESERVATION_TYPE: offering.reservation_type,
@@ -88,7 +91,7 @@ def _is_allowed(offering: Offering, requirements: Requirements, terms: dict[tupl
     """`is_allowed`, asked once for each place and terms: hundreds of types share a few."""
     if offering.is_reserved:
         return is_allowed(offering, requirements)
-    key = (offering.zone, offering.zone_id, offering.capacity_type)
+    key = (offering.zone, offering.zone_id, offering.capacity_type, offering.partition)
     if key not in terms:
         terms[key] = is_allowed(offering, requirements)
     return terms[key]
@@ -155,18 +158,18 @@ def _one_capacity_block(candidates: list[Candidate]) -> list[Candidate]:
 
 def _one_reservation_a_zone(candidates: list[Candidate]) -> list[Candidate]:
     """A fleet takes each type and zone once, so of several reservations the roomiest is asked for."""
-    roomiest: dict[tuple[str, str], Offering] = {}
+    roomiest: dict[tuple[str, str, str], Offering] = {}
     for each in candidates:
         for offering in each.offerings:
             if not offering.is_reserved:
                 continue
-            key = (each.type.name, offering.zone)
+            key = (each.type.name, offering.zone, offering.partition)
             present = roomiest.get(key)
             if present is None or _room(offering) > _room(present):
                 roomiest[key] = offering
     if not roomiest:
         return candidates
-    return _kept(candidates, lambda each, o: roomiest.get((each.type.name, o.zone)) is o)
+    return _kept(candidates, lambda each, o: roomiest.get((each.type.name, o.zone, o.partition)) is o)
 
 
 def _room(offering: Offering) -> tuple[int, str]:

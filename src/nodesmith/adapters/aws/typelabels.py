@@ -59,6 +59,11 @@ class PlacementGroup:
     partitions: int = 0
     name: str = ""
 
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The partitions as label values."""
+        return tuple(str(number) for number in range(1, self.partitions + 1))
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -95,7 +100,7 @@ def requirements_of(facts: TypeFacts, offered_in: Iterable[str], place: Place, f
     if group := place.placement_group:
         stated[PLACEMENT_GROUP_ID] = (group.id,)
         if group.partitions:
-            stated[PLACEMENT_GROUP_PARTITION] = tuple(str(number) for number in range(1, group.partitions + 1))
+            stated[PLACEMENT_GROUP_PARTITION] = group.numbers
     return Requirements({key: _one_of(key, frozenset(values)) for key, values in stated.items()})
 
 

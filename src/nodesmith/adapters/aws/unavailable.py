@@ -15,7 +15,7 @@ class Unavailable:
     """The memory of refusals. `version` changes whenever what it would answer may have changed."""
 
     def __init__(self, clock: Clock) -> None:
-        self._offerings: Cache[tuple[str, str, str, str], bool] = Cache(clock, REMEMBERED_FOR)
+        self._offerings: Cache[tuple[str, ...], bool] = Cache(clock, REMEMBERED_FOR)
         self._capacity_types: Cache[str, bool] = Cache(clock, REMEMBERED_FOR)
         self._subnets: Cache[str, bool] = Cache(clock, REMEMBERED_FOR)
         self._marks = 0
@@ -27,9 +27,9 @@ class Unavailable:
         self._marks += sum(len(cache.expired()) for cache in caches)
         return self._marks
 
-    def mark(self, *, instance_type: str, zone: str, capacity_type: str, group: str = "") -> None:
-        """The offering is not to be had; within a placement group only there."""
-        self._offerings.set((capacity_type, instance_type, zone, group), value=True)
+    def mark(self, *, instance_type: str, zone: str, capacity_type: str, group: str = "", partition: str = "") -> None:
+        """The offering is not to be had; within a placement group, or a partition of it, only there."""
+        self._offerings.set((capacity_type, instance_type, zone, group, partition), value=True)
         self._marks += 1
 
     def mark_capacity_type(self, capacity_type: str) -> None:
@@ -42,13 +42,14 @@ class Unavailable:
         self._subnets.set(subnet, value=True)
         self._marks += 1
 
-    def has_offering(self, *, instance_type: str, zone: str, capacity_type: str, group: str = "") -> bool:
+    def has_offering(
+        self, *, instance_type: str, zone: str, capacity_type: str, group: str = "", partition: str = ""
+    ) -> bool:
         """Whether nobody said that the offering is not to be had."""
         if self._capacity_types.peek(capacity_type):
             return False
-        if group and self._offerings.peek((capacity_type, instance_type, zone, group)):
-            return False
-        return not self._offerings.peek((capacity_type, instance_type, zone, ""))
+        scopes = {("", ""), (group, ""), (group, partition)}
+        return not any(self._offerings.peek((capacity_type, instance_type, zone, *scope)) for scope in scopes)
 
     def has_addresses(self, subnet: str) -> bool:
         """Whether nobody said that the subnet is full."""

@@ -35,6 +35,7 @@ DEFINED_BY_OFFERING: dict[str, Callable[[Offering], str]] = {
     labels.RESERVATION_INTERRUPTIBLE: lambda offering: (
         str(offering.reservation_interruptible).lower() if offering.reservation_id else ""
     ),
+    labels.PLACEMENT_GROUP_PARTITION: lambda offering: offering.partition,
 }
 """Labels whose value an offering decides."""
 
