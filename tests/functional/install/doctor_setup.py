@@ -32,6 +32,7 @@ from nodesmith.install.doctor.check import Finding, Outcome, examine
 from nodesmith.install.doctor.gather.gathering import gather
 from nodesmith.install.doctor.gather.sources import Credentials, Sources
 from nodesmith.install.doctor.table import chosen
+from nodesmith.install.identity import AGENT, Identity
 from nodesmith.install.names import Names
 from nodesmith.install.setup import ensure
 from nodesmith.ports.cluster import Cluster
@@ -65,11 +66,15 @@ class Setup:
         self.cluster = cluster or MemoryCluster(ApiServer(self._then, random.Random(1)), self.clock)
         self.names = Names(CLUSTER, "", REGION, "")
 
-    async def make(self) -> None:
+    async def make(self, identity: Identity = Identity.IRSA) -> None:
         """Everything is there, and as it should be."""
+        self.identity = identity
         self._connect()
         self.names, network = await names_of(self.aws, CLUSTER)
-        steps = [*aws_steps(self.aws, self.names, network), await access_step(self.aws, self.cluster, self.names)]
+        steps = [
+            *aws_steps(self.aws, self.names, network, identity),
+            await access_step(self.aws, self.cluster, self.names),
+        ]
         await ensure(steps)
         await self._install_chart()
         await self._configure()
@@ -145,6 +150,10 @@ class Setup:
 
     async def _install_chart(self) -> None:
         annotations = {"eks.amazonaws.com/role-arn": self.names.role_arn(self.names.controller_role)}
+        if self.identity is Identity.POD_IDENTITY:
+            annotations = {}
+            agent = {"metadata": {"name": AGENT, "namespace": SYSTEM}, "spec": {"template": {"spec": {}}}}
+            await self.create(kinds.DAEMON_SET, agent)
         for crd in () if self.has_definitions else all_crds():
             await self.create(kinds.CUSTOM_RESOURCE_DEFINITION, crd)
         meta = {"name": "karpenter", "namespace": SYSTEM}

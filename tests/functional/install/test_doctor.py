@@ -12,6 +12,7 @@ from nodesmith.adapters.aws.client import SessionClients
 from nodesmith.api import kinds
 from nodesmith.install import policies
 from nodesmith.install.doctor.check import Outcome
+from nodesmith.install.identity import Identity
 from nodesmith.install.names import DISCOVERY
 from nodesmith.sim.aws.box import Box
 from tests.functional.install.doctor_setup import SYSTEM, Setup, pool
@@ -201,6 +202,32 @@ async def break_pools(setup: Setup) -> None:
     patch = {"status": {"conditions": [waits]}}
     await setup.cluster.patch(kinds.POD, "huge", patch, namespace="default", subresource="status")
     setup.ago = timedelta(0)
+
+
+async def test_all_is_well_by_pod_identity_with_own_policies_within_a_boundary(bare: Setup) -> None:
+    """The policies are in the role itself, the profile is made by hand, and the nodes come by aws-auth."""
+    bare.box.control.cluster("demo", authentication_mode="CONFIG_MAP")
+    await bare.make(Identity.POD_IDENTITY)
+    iam, names = bare.raw("iam"), bare.names
+    for name, document in policies.controller_policies(names).items():
+        iam.detach_role_policy(RoleName=names.controller_role, PolicyArn=names.policy_arn(name))
+        iam.put_role_policy(RoleName=names.controller_role, PolicyName=name, PolicyDocument=json.dumps(document))
+    everything = json.dumps(policies.document({"Effect": "Allow", "Action": "*", "Resource": "*"}))
+    arn = iam.create_policy(PolicyName="boundary", PolicyDocument=everything)["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName=names.controller_role, PermissionsBoundary=arn)
+    iam.create_instance_profile(InstanceProfileName="by-hand")
+    iam.add_role_to_instance_profile(InstanceProfileName="by-hand", RoleName=names.node_role)
+    spec = {"spec": {"role": None, "instanceProfile": "by-hand"}}
+    await bare.cluster.patch(kinds.EC2_NODE_CLASS, "default", spec)
+    await bare.resolve()
+    found = await bare.examine()
+    assert {n: f.found for n, f in found.items() if f.outcome in {Outcome.FAILED, Outcome.WARNING}} == {}
+    expected = {
+        **dict.fromkeys(("ND102", "ND108", "ND111", "ND112", "ND121", "ND122", "ND208", "ND213"), Outcome.OK),
+        **dict.fromkeys(("ND106", "ND109", "ND113", "ND214"), Outcome.NOT_APPLICABLE),
+        "ND125": Outcome.UNSEEN,
+    }
+    assert {number: found[number].outcome for number in expected} == expected
 
 
 async def test_without_credentials_and_without_a_cluster_the_rest_could_not_be_looked_at(bare: Setup) -> None:

@@ -1,11 +1,11 @@
-"""Names by which parts of a set-up are recognised."""
+"""Names by which parts of a set-up are recognised, where nobody chose others."""
 
 from __future__ import annotations
 
 from typing import Final
 
-ROLE_ANNOTATION: Final = "eks.amazonaws.com/role-arn"
-POD_IDENTITY_AGENT: Final = "eks-pod-identity-agent"
-LEASE: Final = "karpenter-leader-election"
+from nodesmith.adapters.kubernetes.lease import LeaseTerms
+
+LEASE: Final = LeaseTerms().name
 NAMESPACE: Final = "kube-system"
 SERVICE_ACCOUNT: Final = "karpenter"

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from nodesmith.install import policies
+from nodesmith.install.chart import ROLE_ANNOTATION
 from nodesmith.install.doctor.awsfacts import (
     AccessEntry,
     Permission,
@@ -18,8 +19,8 @@ from nodesmith.install.doctor.awsfacts import (
 )
 from nodesmith.install.doctor.clusterfacts import ServiceAccount
 from nodesmith.install.doctor.facts import Facts
-from nodesmith.install.doctor.naming import ROLE_ANNOTATION
 from nodesmith.install.doctor.seen import Unseen
+from nodesmith.install.identity import pod_identity_trust
 from tests.unit.install.doctor.healthy import (
     ACCOUNT,
     ANYWHERE,
@@ -132,6 +133,13 @@ def rules(**fields: Any) -> Facts:
     return changed(WELL, "events.rules", tuple(replace(each, **fields) for each in RULES))
 
 
+def by_agent(trust: dict[str, Any], less: str) -> Facts:
+    """The controller uses pod identity, and its role has this trust policy, less an action."""
+    (row,) = trust["Statement"]
+    left = {**row, "Action": [each for each in row["Action"] if each != less]}
+    return changed(pod_identity(), ROLE, replace(CONTROLLER_ROLE, trust={**trust, "Statement": [left]}))
+
+
 SLIPPED = {"karpenter.sh/discovry": "demo"}
 FAILING: dict[str, tuple[Case, ...]] = {
     "ND001": ((changed(WELL, "account.caller", Unseen("ExpiredToken: it has expired")), "ExpiredToken"),),
@@ -165,7 +173,11 @@ FAILING: dict[str, tuple[Case, ...]] = {
     ),
     "ND109": ((trusting("kube-system:karpenter", "karpenter:karpenter"), "karpenter:karpenter"),),
     "ND110": ((trusting('aud": "sts.amazonaws.com', 'aud": "sts.amazon.com'), "sts.amazon.com"),),
-    "ND111": ((trusting("AssumeRoleWithWebIdentity", "AssumeRole"), "as a whole"),),
+    "ND111": (
+        (trusting("AssumeRoleWithWebIdentity", "AssumeRole"), "as a whole"),
+        (by_agent(pod_identity_trust(NAMES), "sts:TagSession"), "as a whole"),
+        (by_agent(pod_identity_trust(replace(NAMES, cluster="other")), ""), "as a whole"),
+    ),
     "ND112": ((pod_identity(), "eks-pod-identity-agent"),),
     "ND113": ((changed(WELL, "identity.assumed", Unseen("AccessDenied: not authorized")), "AccessDenied"),),
     "ND121": tuple(
@@ -291,20 +303,12 @@ WARNING: dict[str, tuple[Case, ...]] = {
     "ND409": ((queue(waiting=800), "800 messages"),),
     "ND410": ((queue(key="arn:aws:kms:x:1:key/k"), "key/k"),),
 }
-PODS_TRUST = {
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "pods.eks.amazonaws.com"},
-            "Action": ["sts:AssumeRole", "sts:TagSession"],
-        }
-    ]
-}
 PASSING: dict[str, Facts] = {
     "ND112": changed(pod_identity(), "cluster.has_pod_identity_agent", value=True),
     "ND122": changed(WELL, ROLE, replace(CONTROLLER_ROLE, boundary=ALLOW_ALL)),
     "ND213": config_map(mapped()),
-    "ND108": changed(pod_identity(), ROLE, replace(CONTROLLER_ROLE, trust=PODS_TRUST)),
+    "ND108": by_agent(pod_identity_trust(NAMES), ""),
+    "ND111": by_agent(pod_identity_trust(NAMES), ""),
     "ND211": config_map(mapped()),
     "ND212": config_map(mapped()),
     "ND304": changed(

@@ -8,6 +8,7 @@ from nodesmith.adapters.memory.catalog import catalog
 from nodesmith.api.ec2nodeclass import EC2NodeClass, decode_ec2nodeclass
 from nodesmith.api.nodepool import decode_node_pool
 from nodesmith.install import policies
+from nodesmith.install.chart import ROLE_ANNOTATION
 from nodesmith.install.doctor.awsfacts import (
     AccessEntry,
     Caller,
@@ -34,7 +35,7 @@ from nodesmith.install.doctor.clusterfacts import (
     ServicePort,
 )
 from nodesmith.install.doctor.facts import Account, Events, Facts, Identity, InCluster, Network
-from nodesmith.install.doctor.naming import LEASE, ROLE_ANNOTATION
+from nodesmith.install.doctor.naming import LEASE
 from nodesmith.install.doctor.offers import offered
 from nodesmith.install.doctor.own import FIELDS
 from nodesmith.install.doctor.seen import Unseen

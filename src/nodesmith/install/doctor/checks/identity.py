@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from nodesmith.api.likeness import closest
+from nodesmith.install.chart import ROLE_ANNOTATION
 from nodesmith.install.doctor.awsfacts import PodIdentity, Role
 from nodesmith.install.doctor.check import Check, Group, Verdict, failed, judged, not_applicable, ok, warning
 from nodesmith.install.doctor.facts import Facts
-from nodesmith.install.doctor.naming import ROLE_ANNOTATION
 from nodesmith.install.doctor.seen import NotSeenError, Unseen, need
 from nodesmith.install.doctor.trust import WEB_IDENTITY, accepts, admits, conditions_on, trusted
+from nodesmith.install.identity import AGENT, AUDIENCE
+from nodesmith.install.names import Names
 
-STS: Final = "sts.amazonaws.com"
 PODS: Final = "pods.eks.amazonaws.com"
 
 
@@ -97,15 +98,15 @@ def _audience(facts: Facts) -> Verdict:
     provider = need(facts.identity.provider)
     if provider is None:
         raise NotSeenError("there is no OIDC provider")
-    if STS in provider.audiences:
-        return ok(f"{STS} is among its audiences")
-    return failed(f"its audiences are {', '.join(provider.audiences) or 'none'}; {STS} is missing")
+    if AUDIENCE in provider.audiences:
+        return ok(f"{AUDIENCE} is among its audiences")
+    return failed(f"its audiences are {', '.join(provider.audiences) or 'none'}; {AUDIENCE} is missing")
 
 
 def _trusts_issuer(facts: Facts) -> Verdict:
     role, names = _role(facts), facts.names
     if not _by_web_identity(facts):
-        if admits(role.trust, "Service", PODS, "sts:AssumeRole", context={}):
+        if PODS in trusted(role.trust, "Service"):
             return ok(f"it trusts {PODS}")
         return failed(f"{role.name} does not trust {PODS}")
     known = trusted(role.trust, "Federated")
@@ -122,7 +123,7 @@ def _trusts_subject(facts: Facts) -> Verdict:
 
 
 def _trusts_audience(facts: Facts) -> Verdict:
-    return _trusts_claim(facts, ":aud", STS)
+    return _trusts_claim(facts, ":aud", AUDIENCE)
 
 
 def _trusts_claim(facts: Facts, suffix: str, value: str) -> Verdict:
@@ -143,23 +144,38 @@ def _trusts_claim(facts: Facts, suffix: str, value: str) -> Verdict:
 
 def _trust_holds(facts: Facts) -> Verdict:
     role, names = _role(facts), facts.names
-    if not _by_web_identity(facts):
-        return not_applicable("the controller uses pod identity")
-    context = {
-        f"{names.issuer_path}:sub": f"system:serviceaccount:{names.namespace}:{names.service_account}",
-        f"{names.issuer_path}:aud": STS,
-    }
-    if admits(role.trust, "Federated", names.issuer_arn, WEB_IDENTITY, context=context):
+    if _by_web_identity(facts):
+        context = {
+            f"{names.issuer_path}:sub": f"system:serviceaccount:{names.namespace}:{names.service_account}",
+            f"{names.issuer_path}:aud": AUDIENCE,
+        }
+        lets = admits(role.trust, "Federated", names.issuer_arn, WEB_IDENTITY, context=context)
+    else:
+        actions = ("sts:AssumeRole", "sts:TagSession")
+        lets = all(admits(role.trust, "Service", PODS, each, context=_of_agent(names)) for each in actions)
+    if lets:
         return ok(f"{role.name} may be assumed by the controller")
     return failed(f"the trust policy of {role.name} as a whole does not let the controller in")
+
+
+def _of_agent(names: Names) -> dict[str, str]:
+    """The context in which EKS assumes a role for a pod: its tags say for which."""
+    tags = {
+        "eks-cluster-arn": names.cluster_arn,
+        "eks-cluster-name": names.cluster,
+        "kubernetes-namespace": names.namespace,
+        "kubernetes-service-account": names.service_account,
+    }
+    context = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    return context | {"aws:SourceAccount": names.account, "aws:SourceArn": names.cluster_arn}
 
 
 def _agent(facts: Facts) -> Verdict:
     if _by_web_identity(facts):
         return not_applicable("the controller does not use pod identity")
     if need(facts.cluster.has_pod_identity_agent):
-        return ok("the DaemonSet eks-pod-identity-agent is there")
-    return failed("there is no DaemonSet eks-pod-identity-agent in kube-system")
+        return ok(f"the DaemonSet {AGENT} is there")
+    return failed(f"there is no DaemonSet {AGENT} in kube-system")
 
 
 def _assumed(facts: Facts) -> Verdict:
@@ -234,7 +250,7 @@ IDENTITY: Final = Group(
             "ND107",
             "The OIDC provider admits STS",
             "Tokens of service accounts are for the audience sts.amazonaws.com.",
-            f"`aws iam add-client-id-to-open-id-connect-provider --client-id {STS} "
+            f"`aws iam add-client-id-to-open-id-connect-provider --client-id {AUDIENCE} "
             "--open-id-connect-provider-arn ARN`.",
             _audience,
         ),
@@ -256,13 +272,13 @@ IDENTITY: Final = Group(
             "ND110",
             "The role's trust policy has the right audience",
             "The condition on `:aud` is not what tokens of service accounts have.",
-            f"Make the condition {STS}.",
+            f"Make the condition {AUDIENCE}.",
             _trusts_audience,
         ),
         Check(
             "ND111",
             "The trust policy lets the controller in",
-            "The action is not sts:AssumeRoleWithWebIdentity, or a deny or another condition stands in the way.",
+            "It allows another action (pod identity needs sts:TagSession too), or a deny or a condition is in the way.",
             "Run `nodesmith install`, which writes the trust policy.",
             _trust_holds,
         ),

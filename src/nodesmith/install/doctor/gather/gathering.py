@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from nodesmith.adapters.aws.client import AwsClient
 from nodesmith.api.ec2nodeclass import EC2NodeClass
+from nodesmith.install.chart import ROLE_ANNOTATION
 from nodesmith.install.doctor.awsfacts import (
     Caller,
     EksCluster,
@@ -33,11 +34,12 @@ from nodesmith.install.doctor.facts import (
 )
 from nodesmith.install.doctor.gather import account, events, identity, incluster, network
 from nodesmith.install.doctor.gather.market import Market
-from nodesmith.install.doctor.gather.rehearsal import AUDIENCE, assumed, rehearsals
+from nodesmith.install.doctor.gather.rehearsal import assumed, rehearsals
 from nodesmith.install.doctor.gather.sources import Credentials, Sources
-from nodesmith.install.doctor.naming import NAMESPACE, ROLE_ANNOTATION, SERVICE_ACCOUNT
+from nodesmith.install.doctor.naming import NAMESPACE, SERVICE_ACCOUNT
 from nodesmith.install.doctor.offers import Offered, offered
 from nodesmith.install.doctor.seen import NotSeenError, Seen, Unseen, need, seen
+from nodesmith.install.identity import AUDIENCE
 from nodesmith.install.names import Names
 from nodesmith.model.instancetype import InstanceType
 from nodesmith.model.nodepool import NodePool

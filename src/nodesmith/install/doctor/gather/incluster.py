@@ -23,8 +23,9 @@ from nodesmith.install.doctor.clusterfacts import (
     ServicePort,
 )
 from nodesmith.install.doctor.gather.controllers import controllers_of, pod_of, ports_of
-from nodesmith.install.doctor.naming import LEASE, POD_IDENTITY_AGENT
+from nodesmith.install.doctor.naming import LEASE, NAMESPACE
 from nodesmith.install.doctor.own import FIELDS, definition_of
+from nodesmith.install.identity import AGENT
 from nodesmith.model.node import Node
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
@@ -39,7 +40,6 @@ from nodesmith.state.store import Store
 
 T = TypeVar("T")
 
-SYSTEM: Final = "kube-system"
 _MOST_PODS: Final = 10
 _RAW_POD: Final = Kind("", "v1", "Pod", "pods", decode_raw, is_namespaced=True)
 _RAW_BUDGET: Final = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", decode_raw, is_namespaced=True)
@@ -120,7 +120,7 @@ async def service_account(cluster: Cluster, namespace: str, name: str) -> Servic
 
 async def has_pod_identity_agent(cluster: Cluster) -> bool:
     """Whether the agent's DaemonSet is there."""
-    return await _maybe(cluster, kinds.DAEMON_SET, POD_IDENTITY_AGENT, SYSTEM) is not None
+    return await _maybe(cluster, kinds.DAEMON_SET, AGENT, NAMESPACE) is not None
 
 
 async def service_ports(cluster: Cluster, controller: Controller | None) -> tuple[ServicePort, ...]:
@@ -147,7 +147,7 @@ def _lease(manifest: Manifest) -> Lease:
 
 async def aws_auth(cluster: Cluster) -> str | None:
     """The text of `mapRoles`; None where there is no ConfigMap."""
-    manifest = await _maybe(cluster, kinds.CONFIG_MAP, AWS_AUTH, SYSTEM)
+    manifest = await _maybe(cluster, kinds.CONFIG_MAP, AWS_AUTH, NAMESPACE)
     return None if manifest is None else str((manifest.get("data") or {}).get("mapRoles") or "")
 
 

@@ -15,7 +15,6 @@ from nodesmith.install.doctor.gather.sources import AsSomebody, Credentials
 from nodesmith.model.labels import ARCH
 from nodesmith.ports.errors import PortError
 
-AUDIENCE: Final = "sts.amazonaws.com"
 _SESSION: Final = "nodesmith-doctor"
 _SECONDS: Final = 900
 _TYPES: Final = {"arm64": "m6g.large"}
