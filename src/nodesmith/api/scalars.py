@@ -115,7 +115,7 @@ def selector_of(raw: Any) -> LabelSelector | None:
     labels: Mapping[str, str] = raw.get("matchLabels") or {}
     equal = [Expression(key, "In", (value,)) for key, value in labels.items()]
     listed = [
-        Expression(each.get("key") or "", each.get("operator") or "", tuple(sorted(each.get("values") or ())))
+        Expression(each.get("key") or "", each.get("operator") or "", tuple(sorted({*(each.get("values") or ())})))
         for each in raw.get("matchExpressions") or ()
     ]
     return LabelSelector(tuple(sorted({*equal, *listed})))

@@ -31,7 +31,10 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """The values a label may have: `values`, or all but those when `complement`; within the bounds."""
+    """The values a label may have: `values`, or all but those when `complement`; within the bounds.
+
+    `is_needed`: values are excluded, and yet the label has to be there (Exists and NotIn at once).
+    """
 
     key: str
     values: frozenset[str] = frozenset()
@@ -39,6 +42,7 @@ class Requirement:
     gte: int | None = None
     lte: int | None = None
     min_values: int | None = None
+    is_needed: bool = False
 
     @classmethod
     def of(
@@ -79,8 +83,9 @@ class Requirement:
 
     @property
     def is_negative(self) -> bool:
-        """Whether a missing label satisfies it (NotIn, DoesNotExist)."""
-        return self.operator in {Operator.NOT_IN, Operator.DOES_NOT_EXIST}
+        """Whether a missing label satisfies it (NotIn, DoesNotExist); one with bounds wants a number to be there."""
+        is_content = self.operator in {Operator.NOT_IN, Operator.DOES_NOT_EXIST} and not self.is_needed
+        return is_content and self.gte is None and self.lte is None
 
     def allows(self, value: str) -> bool:
         """Whether the label may have this value."""
@@ -103,7 +108,8 @@ class Requirement:
             values = self.values - other.values
         else:
             values = self.values & other.values
-        joint = Requirement(self.key, values, complement, gte, lte, min_values)
+        is_needed = complement and bool(values) and not (self.is_negative and other.is_negative)
+        joint = Requirement(self.key, values, complement, gte, lte, min_values, is_needed)
         if gte is None and lte is None:
             return joint
         kept = frozenset(value for value in values if joint._within(value))
@@ -130,6 +136,8 @@ class Requirement:
         stated: dict[str, object] = {"key": self.key, "operator": str(self.operator)}
         if self.values:
             stated["values"] = sorted(self.values)
+        if self.is_needed and not bounds:
+            return [stated | rest, {"key": self.key, "operator": str(Operator.EXISTS)}]
         return [stated | rest, *bounds]
 
     def __str__(self) -> str:
@@ -183,6 +191,17 @@ class Requirements:
             present = merged.get(requirement.key)
             merged[requirement.key] = requirement if present is None else present & requirement
         return cls(merged)
+
+    @classmethod
+    def all_of(cls, requirements: Iterable[Requirement]) -> Requirements:
+        """As `of`, exact: where no value is left of a label that one of them wants, its absence will not do either."""
+        stated = tuple(requirements)
+        merged = cls.of(stated)
+        wanted = {each.key for each in stated if not each.is_negative}
+        void = [key for key in wanted if merged.by_key[key].operator is Operator.DOES_NOT_EXIST]
+        if not void:
+            return merged
+        return cls({**merged.by_key, **{key: Requirement(key, complement=True, gte=1, lte=0) for key in void}})
 
     @classmethod
     def from_labels(cls, labels: Mapping[str, str]) -> Requirements:

@@ -50,7 +50,7 @@ class Claims:
         requirements = reach.requirements
         planned = universe.offerings[int(self._packing.offer[bin_]) % len(universe)]
         if planned.is_reserved:
-            offers, requirements = self._pin_reservation(offers, requirements, planned.reservation_id)
+            offers, requirements = self._draw_on(planned.reservation_id, reach.template, offers, requirements)
         elif any(universe.offerings[index].is_reserved for index in offers.tolist()):
             offers, requirements = self._leave_reservations(offers, requirements)
         cheapest = universe.offerings[int(offers[0])]
@@ -84,16 +84,31 @@ class Claims:
         stated = template.requirements
         for class_index, level in packing.contents[bin_]:
             stance = world.classes[class_index].stances[level]
-            stated = stated & world.alternative_for(stance, template, offering)
+            stated = stated & self._binding(world.alternative_for(stance, template, offering), template)
+        alike = np.ones(len(world.universe), dtype=np.bool_)
         for key in packing.keys_that_matter(bin_):
             code = packing.code(key, bin_)
+            alike &= world.rulebook.offers_at(key, code)[index * len(alike) : (index + 1) * len(alike)]
             if code >= 0:
                 value = world.rulebook.domains[key][code]
                 stated = stated & Requirements({key: Requirement(key, frozenset((value,)))})
-        offerings = template.buyable & world.universe.admitted_by_all(world.known(stated))
+        offerings = template.buyable & alike & world.universe.admitted_by_all(world.known(stated))
         offerings = offerings & self._within_limits(template, offering) & self._free_ports(bin_, template)
         offerings = offerings & self._counted_alike(bin_, index, offer)
         return Reach(template, stated, offerings)
+
+    def _binding(self, asked: Requirements, template: Template) -> Requirements:
+        """What the claim has to state of it: a label that the node will not carry need not be forbidden a value.
+
+        To state it would give the node the label: claims get a value for every custom label that they speak of.
+        """
+        known = self._world.known(asked)
+        unsaid = [
+            each.key
+            for each in asked
+            if each.is_negative and each.key not in template.requirements and each.key not in known
+        ]
+        return asked.without(unsaid)
 
     def _within_limits(self, template: Template, offering: int) -> Flags:
         """No type may count for more against the pool's limits than the one that was planned."""
@@ -121,6 +136,28 @@ class Claims:
                     counted = book.offers_counted(counter)[template * size : (template + 1) * size]
                     flags &= counted == book.counts_offer(counter, offer)
         return flags
+
+    def _draw_on(
+        self, reservation: str, template: Template, offers: Amounts, requirements: Requirements
+    ) -> tuple[Amounts, Requirements]:
+        """The claim's offerings where it draws on a reservation: that alone, unless minValues asks for more types.
+
+        Then the claim stays open, but for types on which it could draw on a reservation that others hold.
+        """
+        pinned = self._pin_reservation(offers, requirements, reservation)
+        if self._suffices(template, pinned[0]):
+            return pinned
+        universe = self._world.universe
+        others = [index for index in universe.reserved if universe.offerings[index].reservation_id != reservation]
+        wider = offers[~np.isin(universe.type_of[offers], universe.type_of[others])]
+        if self._suffices(template, wider):
+            return wider, requirements
+        return self._leave_reservations(offers, requirements)
+
+    def _suffices(self, template: Template, offers: Amounts) -> bool:
+        flags = np.zeros(len(self._world.universe), dtype=np.bool_)
+        flags[offers] = True
+        return self._packing.diversity.suffices(template, flags)
 
     def _pin_reservation(
         self, offers: Amounts, requirements: Requirements, reservation: str

@@ -81,8 +81,12 @@ def stances_of(
     """
     selector = Requirements.of(Requirement(canonical(key), frozenset((value,))) for key, value in spec.node_selector)
     terms: tuple[NodeSelectorTerm, ...] = spec.required_node_terms or ((),)
-    selectors = tuple(selector & Requirements.of(term) for term in terms)
-    alternatives = tuple(each & volume for each in selectors for volume in volume_alternatives)
+    selectors = tuple(Requirements.all_of((*selector, *term)) for term in terms)
+    alternatives = tuple(
+        Requirements.all_of((*each, *volume)) if volume else each
+        for each in selectors
+        for volume in volume_alternatives
+    )
     tolerates_all = (*spec.tolerations, TOLERATE_PREFER_NO_SCHEDULE)
     last = Stance(
         alternatives=alternatives,
@@ -128,8 +132,7 @@ def _narrowed(alternatives: Iterable[Requirements], preferred: Sequence[NodeSele
     """The alternatives with the heaviest preferred term still held, when there is one."""
     if not preferred:
         return tuple(alternatives)
-    term = Requirements.of(preferred[0])
-    return tuple(each & term for each in alternatives)
+    return tuple(Requirements.all_of((*each, *preferred[0])) for each in alternatives)
 
 
 def _sorted_terms(terms: Sequence[PreferredTerm]) -> list[PreferredTerm]:

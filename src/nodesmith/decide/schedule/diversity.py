@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from nodesmith.decide.schedule.machines import Template
 from nodesmith.decide.schedule.problem import MinValuesPolicy
+from nodesmith.decide.schedule.topology import Counter
 from nodesmith.decide.schedule.universe import Amounts, Flags, holds
 from nodesmith.decide.schedule.world import World
 
@@ -44,6 +45,33 @@ class Diversity:
             kinds = np.unique(self._world.universe.type_of[offerings]).tolist()
             known = self._memo[key] = all(self._values(name, kinds) >= needed for name, needed in wanted.items())
         return known
+
+    def enough(self, flags: Flags, keys: Sequence[str], counters: Sequence[Counter]) -> Flags:
+        """By offer: those flagged that leave enough values when a machine keeps its value of each of the keys.
+
+        It also has to be counted by each of the counters, or not, as it is.
+        """
+        book, size = self._world.rulebook, len(self._world.universe)
+        kept = flags.copy()
+        for template in self._world.templates:
+            if not self._wanted[template.index]:
+                continue
+            part = slice(template.index * size, (template.index + 1) * size)
+            offers = np.flatnonzero(flags[part])
+            domains: dict[tuple[int, ...], list[int]] = {}
+            for offering in offers.tolist():
+                offer = template.index * size + offering
+                codes = (
+                    *(book.offer_code(key, offer) for key in keys),
+                    *(int(book.counts_offer(counter, offer)) for counter in counters if counter.filter is not None),
+                )
+                domains.setdefault(codes, []).append(offering)
+            for offerings in domains.values():
+                here = np.zeros(size, dtype=np.bool_)
+                here[offerings] = True
+                if not self.suffices(template, here):
+                    kept[part] &= ~here
+        return kept
 
     def most(self, template: Template, offerings: Flags, used: Amounts, request: Amounts, most: int) -> int:
         """How many more pods of the request, up to `most`, leave enough values beside what is used."""

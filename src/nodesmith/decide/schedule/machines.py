@@ -187,7 +187,9 @@ def daemon_offers(daemonset: DaemonSet, pool: NodePool, requirements: Requiremen
     selector = Requirements.from_labels(dict(spec.node_selector))
     offers = none
     for term in spec.required_node_terms or ((),):
-        wanted = (selector & Requirements.of(term)).without((labels.HOSTNAME, labels.REGISTERED, labels.INITIALIZED))
+        wanted = Requirements.all_of((*selector, *term)).without(
+            (labels.HOSTNAME, labels.REGISTERED, labels.INITIALIZED)
+        )
         if requirements.conflict_with_new_node(wanted) is None:
             offers = offers | universe.admitted_by_all(known_to_types(wanted, universe))
     return offers

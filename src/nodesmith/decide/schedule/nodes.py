@@ -181,7 +181,7 @@ class Nodes:
         selector = Requirements.from_labels(dict(spec.node_selector))
         flags = np.zeros(len(self.all), dtype=np.bool_)
         for term in spec.required_node_terms or ((),):
-            wanted = (selector & Requirements.of(term)).without(
+            wanted = Requirements.all_of((*selector, *term)).without(
                 (labels.HOSTNAME, labels.REGISTERED, labels.INITIALIZED)
             )
             flags |= self.admitted(wanted)

@@ -19,6 +19,7 @@ from nodesmith.decide.schedule.universe import Amounts, Flags
 from nodesmith.decide.schedule.volumes import attached_volumes
 from nodesmith.decide.schedule.world import World, static_key
 from nodesmith.model.pod import HostPort
+from nodesmith.model.resources import NODES
 
 NO_OFFER = -1
 
@@ -26,7 +27,7 @@ NO_OFFER = -1
 class Packing:
     """Bins and their contents. Nodes come first, by their position in `world.nodes`; then planned machines."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, counts_nodes: bool = True) -> None:
         self.world = world
         self.size = len(world.nodes)
         room = max(64, 2 * self.size)
@@ -37,7 +38,7 @@ class Packing:
         self.tally: Tally = world.rulebook.start.copy()
         self.ports: dict[int, set[HostPort]] = {bin_: set(taken) for bin_, taken in world.nodes.ports.items()}
         self.attached = deepcopy(world.nodes.attached)
-        self.ledger = Ledger(world)
+        self.ledger = Ledger(world, counts_nodes=counts_nodes)
         self.diversity = Diversity(world)
 
     def capacity(self, each: PodClass, stance: Stance, rules: Rules) -> NDArray[np.int64]:
@@ -75,11 +76,24 @@ class Packing:
         for class_index, level in self.contents[bin_]:
             held = world.classes[class_index]
             offerings = offerings & world.admitted_offers(static_key(held, held.stances[level]))[part]
-        for key in dict.fromkeys((*self.keys_that_matter(bin_), *rules.keys)):
-            code = self.code(key, bin_)
-            domain = [at == code for at in range(len(world.rulebook.domains[key]))]
-            offerings = offerings & world.rulebook.offers_in(key, domain)[part]
+        for key in dict.fromkeys((*self.keys_that_matter(bin_), *self.keys_of(each, rules))):
+            offerings = offerings & world.rulebook.offers_at(key, self.code(key, bin_))[part]
+        for index in dict.fromkeys((each.index, *(held for held, _ in self.contents[bin_]))):
+            offerings = offerings & self._counted_alike(index, bin_, part)
+        for name in template.pool.limits:
+            amounts = world.capacity_of(name)[world.universe.type_of]
+            offerings = offerings & (amounts <= amounts[int(self.offer[bin_]) % len(world.universe)])
         return self.diversity.most(template, offerings, self.used(bin_), world.requests[each.index], most)
+
+    def _counted_alike(self, index: int, bin_: int, part: slice) -> Flags:
+        """The template's offerings on which every spread counts the class's pods as on the planned one."""
+        book = self.world.rulebook
+        flags: Flags = np.ones(len(self.world.universe), dtype=np.bool_)
+        for counter in book.touches[index]:
+            if counter.filter is not None:
+                counted = book.offers_counted(counter)[part]
+                flags &= counted == book.counts_offer(counter, int(self.offer[bin_]))
+        return flags
 
     def capacity_of_bin(self, each: PodClass, stance: Stance, rules: Rules, bin_: int) -> int:
         """How many pods of the class a new, empty bin takes."""
@@ -190,6 +204,11 @@ class Packing:
             keys.update(dict.fromkeys(book.rules[index][level].keys))
         return tuple(keys)
 
+    def keys_of(self, each: PodClass, rules: Rules) -> tuple[str, ...]:
+        """The labels on which a machine has to keep its value once it holds a pod of the class."""
+        counted = (counter.key for counter in self.world.rulebook.touches[each.index] if not counter.by_host)
+        return tuple(dict.fromkeys((*counted, *rules.keys)))
+
     def _grow(self) -> None:
         more = len(self.free)
         self.free = np.concatenate([self.free, np.zeros_like(self.free)])
@@ -198,9 +217,14 @@ class Packing:
 
 
 class Ledger:
-    """What the NodePools' limits and the capacity reservations leave."""
+    """What the NodePools' limits and the capacity reservations leave.
 
-    def __init__(self, world: World) -> None:
+    `counts_nodes`: whether machines that are planned count against a limit on `nodes`; Karpenter holds such a limit
+    against the nodes only that are there.
+    """
+
+    def __init__(self, world: World, *, counts_nodes: bool) -> None:
+        self._counts_nodes = counts_nodes
         self._world = world
         by_pool = {name: dict(left) for name, left in world.limits_left.items()}
         self._limits: list[dict[str, int]] = [by_pool.get(template.pool.name, {}) for template in world.templates]
@@ -236,6 +260,8 @@ class Ledger:
         left = self._limits[template]
         kind = int(self._world.universe.type_of[offering])
         for name in left:
+            if name == NODES and not self._counts_nodes:
+                continue
             left[name] -= machines * int(self._world.capacity_of(name)[kind])
         reservation = self._world.universe.offerings[offering].reservation_id
         if reservation:

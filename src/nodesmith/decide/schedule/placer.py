@@ -213,7 +213,7 @@ class Placer:
         most = rules.new_host_room(self._packing.tally)
         if most < 1:
             return None
-        flags = self._offers(each, level, allowed)
+        flags = self._offers(each, level, rules, allowed)
         together = count if any(rule.is_first(self._packing.tally) for rule in rules.host_affinity) else 1
         offer = self._shop.choose(each, flags, min(together, most))
         if offer is None:
@@ -227,24 +227,17 @@ class Placer:
         used = np.flatnonzero(request)
         return int((self._packing.room(offer)[used] // request[used]).min())
 
-    def _offers(self, each: PodClass, level: int, allowed: Allowed) -> Flags:
+    def _offers(self, each: PodClass, level: int, rules: Rules, allowed: Allowed) -> Flags:
         flags = self._world.offer_flags(each, each.stances[level])
         for key, codes in allowed.items():
             flags = flags & self._world.rulebook.offers_in(key, codes)
         still_open = self._packing.ledger.open_offers()
         if still_open is not None:
             flags = flags & still_open
-        return self._diverse(flags) if self._packing.diversity.matters else flags
-
-    def _diverse(self, flags: Flags) -> Flags:
-        """The flagged offers of the templates that keep enough values."""
-        size = len(self._world.universe)
-        parts = [flags[template.index * size : (template.index + 1) * size] for template in self._world.templates]
-        kept = [
-            part if self._packing.diversity.suffices(template, part) else np.zeros_like(part)
-            for template, part in zip(self._world.templates, parts, strict=True)
-        ]
-        return np.concatenate(kept)
+        diversity = self._packing.diversity
+        if not diversity.matters:
+            return flags
+        return diversity.enough(flags, self._packing.keys_of(each, rules), self._world.rulebook.touches[each.index])
 
 
 def _is_allowed(keys: Sequence[str], domain: Domain, allowed: Allowed) -> bool:

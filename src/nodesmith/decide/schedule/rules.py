@@ -49,7 +49,7 @@ class RuleBook:
             if not counter.by_host and counter.key not in self.domains:
                 self._encode(counter.key)
         self._filters: dict[int, tuple[Flags, Flags]] = {
-            counter.index: (world.filter_nodes(counter.filter), world.filter_offers(counter.filter, possible=False))
+            counter.index: (world.filter_nodes(counter.filter), world.filter_offers(counter.filter))
             for counter in self._counters.all
             if counter.filter is not None
         }
@@ -78,6 +78,11 @@ class RuleBook:
         table = np.array((*allowed, False), dtype=np.bool_)
         in_domain: Flags = table[self._codes_of_offers[key]]
         return in_domain
+
+    def offers_at(self, key: str, code: int) -> Flags:
+        """By offer: those in the domain of the key; for -1 those without the label."""
+        at: Flags = self._codes_of_offers[key] == code
+        return at
 
     def counts_node(self, counter: Counter, node: int) -> bool:
         """Whether pods on the node count."""
@@ -113,9 +118,11 @@ class RuleBook:
         for each in raw:
             signature = self._selected_by(each.namespace, each.labels)
             has_rules = any(stance.has_rules for stance in each.stances)
-            identity = (id(each.stances), signature, each.namespace if has_rules else "", each.is_mover)
+            namespace = each.namespace if has_rules else ""
+            apart = each.pods[0].key if each.spec.volumes else ""
+            identity = (id(each.stances), signature, namespace, each.is_mover, apart)
             found = merged.get(identity)
-            if found is None or each.spec.volumes:
+            if found is None:
                 found = merged[identity] = PodClass(
                     len(signatures), each.spec, each.namespace, dict(each.labels), each.stances, each.is_mover
                 )
@@ -175,23 +182,23 @@ class RuleBook:
         if counter.by_host:
             rules.hosts.append(HostRule(counter, constraint.max_skew - own, bool(own)))
             return
-        eligible = self._eligible(counter, stance)
+        eligible = self._eligible(counter, stance, each)
         rules.spread.append(SpreadRule(counter, constraint.max_skew, own, constraint.min_domains or 0, eligible))
 
-    def _eligible(self, counter: Counter, stance: Stance) -> tuple[int, ...]:
-        """The domains whose least count matters: of nodes that take part, and of nodes a pool could make (spec 3.7)."""
+    def _eligible(self, counter: Counter, stance: Stance, each: PodClass) -> tuple[int, ...]:
+        """The domains whose least count matters: of nodes that take part, and of nodes that could be had for the pod.
+
+        Karpenter counts every domain in which a pool could have a node, whether the pod could be there or not (3.7).
+        """
         if counter.filter is None:
             return ()
         codes = set(self._codes_of_nodes[counter.key][self._filters[counter.index][0]].tolist())
-        possible = self._world.filter_offers(counter.filter, possible=True)
-        codes |= set(self._codes_of_offers[counter.key][possible].tolist())
+        world = self._world
+        opened = world.admitted_offers((stance.selectors, stance.tolerations, each.spec.host_ports))
+        opened = opened & world.fitting_offers(world.dimensions.vector(dict(each.spec.requests)))
+        codes |= set(self._codes_of_offers[counter.key][opened & self._filters[counter.index][1]].tolist())
         codes.discard(-1)
-        values = self.domains[counter.key]
-        return tuple(
-            code
-            for code in sorted(codes)
-            if any(selector.get(counter.key).allows(values[code]) for selector in stance.selectors)
-        )
+        return tuple(sorted(codes))
 
     def _encode(self, key: str) -> None:
         """The values of a key get codes, in order of name."""

@@ -7,7 +7,7 @@ a plan leaves a pod over, Karpenter's own way is tried too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from nodesmith.decide.schedule.claims import Claims
@@ -22,6 +22,7 @@ from nodesmith.decide.schedule.reasons import why_unplaced
 from nodesmith.decide.schedule.shop import LargestShop, PricedShop, Shop, ThriftyShop
 from nodesmith.decide.schedule.stock import Stock
 from nodesmith.decide.schedule.world import World
+from nodesmith.model.resources import NODES
 from nodesmith.plan.schedule import OnClaim, OnNode, Placement, PlannedClaim, SchedulePlan
 
 MANY_PODS: Final = 400
@@ -39,6 +40,7 @@ class Strategy:
     shop: ShopMaker
     order: Order
     merges: bool = True
+    counts_nodes: bool = True
 
 
 def schedule(problem: Problem, stock: Stock | None = None) -> SchedulePlan:
@@ -55,13 +57,15 @@ def schedule(problem: Problem, stock: Stock | None = None) -> SchedulePlan:
         plans.append(plan_by(world, KARPENTER))
         if world.limits_left:
             plans.append(plan_by(world, THRIFTY))
+            if all(plan.unplaced for plan in plans) and any(NODES in left for left in world.limits_left.values()):
+                plans.append(plan_by(world, OVER_NODES))
     return min(plans, key=lambda plan: (len(plan.unplaced), plan.price, len(plan.claims)))
 
 
 def plan_by(world: World, strategy: Strategy) -> SchedulePlan:
     """The plan of one strategy."""
     market = Market(world)
-    packing = Packing(world)
+    packing = Packing(world, counts_nodes=strategy.counts_nodes)
     placer = Placer(world, market, packing, strategy.shop(world, market))
     left = placer.place_all(strategy.order(world, market))
     if strategy.merges:
@@ -137,4 +141,6 @@ PORTFOLIO: Final[Sequence[Strategy]] = (
     Strategy("priced-by-memory", PricedShop, _memory_first),
     Strategy("largest-by-memory", LargestShop, _memory_first),
 )
+OVER_NODES: Final = replace(KARPENTER, name="over-nodes", counts_nodes=False)
+"""Beyond a limit on `nodes`, as Karpenter goes within one pass: only where pods would be left over otherwise."""
 THRIFTY: Final = Strategy("thrifty", ThriftyShop, _karpenter_order)

@@ -18,8 +18,8 @@ from nodesmith.decide.schedule.classes import Stance
 from nodesmith.model.labels import HOSTNAME
 from nodesmith.model.pod import PodAffinityTerm, TopologySpreadConstraint
 from nodesmith.model.requirements import Requirements
-from nodesmith.model.selector import LabelSelector
-from nodesmith.model.taints import Toleration
+from nodesmith.model.selector import EVERYTHING, LabelSelector
+from nodesmith.model.taints import TOLERATE_PREFER_NO_SCHEDULE, Toleration
 from nodesmith.model.workload import Namespace
 
 UNBOUNDED: Final = np.int64(2**40)
@@ -60,6 +60,8 @@ class Counter:
         """Whether pods of that namespace with those labels match its selector in its namespaces."""
         if self.selector is None or not self.selector.matches(labels):
             return False
+        if self.filter is not None and self.selector == EVERYTHING:
+            return False  # kube-scheduler counts nobody for a spread constraint whose selector is empty
         if namespace in self.namespaces:
             return True
         if self.namespace_selector is None:
@@ -201,7 +203,7 @@ class Counters:
         """The counter of a spread constraint as a stance declares it."""
         node_filter = NodeFilter(
             stance.selectors if constraint.honor_node_affinity else None,
-            stance.tolerations if constraint.honor_node_taints else None,
+            (*stance.tolerations, TOLERATE_PREFER_NO_SCHEDULE) if constraint.honor_node_taints else None,
             tuple(sorted({each.topology_key for each in stance.spread if each.is_hard})),
         )
         return self._get(

@@ -126,11 +126,11 @@ class World:
             self.goods.fitting[key] = flags
         return flags
 
-    def filter_offers(self, node_filter: NodeFilter, *, possible: bool) -> Flags:
-        """By offer: those that take part in a spread constraint (`possible`: also those that cannot be had now)."""
+    def filter_offers(self, node_filter: NodeFilter) -> Flags:
+        """By offer: those that take part in a spread constraint."""
         parts: list[Flags] = []
         for template in self.templates:
-            flags: Flags = template.possible if possible else np.ones(len(self.universe), dtype=np.bool_)
+            flags: Flags = np.ones(len(self.universe), dtype=np.bool_)
             if node_filter.selectors is not None:
                 flags = flags & self._selected(template, node_filter.selectors)
             if node_filter.tolerations is not None and untolerated(template.taints, node_filter.tolerations):

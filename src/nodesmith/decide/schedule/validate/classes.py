@@ -106,5 +106,9 @@ class Classes:
     def _candidates(self, selector: LabelSelector) -> Iterable[PodClass]:
         for expression in selector.expressions:
             if expression.operator == "In":
-                return [each for value in expression.values for each in self._labelled.get((expression.key, value), ())]
+                return [
+                    each
+                    for value in dict.fromkeys(expression.values)
+                    for each in self._labelled.get((expression.key, value), ())
+                ]
         return self._known.values()
