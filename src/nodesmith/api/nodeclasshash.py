@@ -1,10 +1,12 @@
 """The drift hash of an EC2NodeClass (spec 1.6.4): upstream's number for the same spec: taking over drifts nothing.
 
 Left out are the selectors, `ipPrefixCount` and `amiFamily`; the effective family and the cluster's CA bundle are in.
+Karpenter v1.14 writes version v5, v1.15 version v6, which hashes the kubelet's settings as the text that they are.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
@@ -19,16 +21,27 @@ from nodesmith.api.ec2nodeclass import (
 )
 from nodesmith.api.hashing import GoStruct, Int32, Pointer, hash_of, pointer
 from nodesmith.api.scalars import DurationError, parse_duration
+from nodesmith.api.wire.base import to_json
+from nodesmith.model.labels import NODECLASS_HASH_VERSION_VALUE
 from nodesmith.model.quantity import QuantityError, canonical
 
 T = TypeVar("T")
 
 _NANOS_PER_SECOND: Final = 10**9
+WITH_KUBELET_AS_TEXT: Final = "v6"
+VERSIONS: Final = (NODECLASS_HASH_VERSION_VALUE, WITH_KUBELET_AS_TEXT)
 
 
-def node_class_hash(node_class: EC2NodeClass, *, ca_bundle: str = "") -> str:
-    """The hash (version v5) of what a change of makes nodes drift."""
-    return str(hash_of([go_spec(node_class.spec), node_class.ami_family, ca_bundle]))
+def node_class_hash(
+    node_class: EC2NodeClass, *, ca_bundle: str = "", version: str = NODECLASS_HASH_VERSION_VALUE
+) -> str:
+    """The hash, in one of `VERSIONS`, of what a change of makes nodes drift."""
+    spec, family = node_class.spec, node_class.ami_family
+    if version != WITH_KUBELET_AS_TEXT:
+        return str(hash_of([go_spec(spec), family, ca_bundle]))
+    kubelet = (to_json(spec.kubelet) if spec.kubelet is not None else None) or None
+    text = json.dumps(kubelet, sort_keys=True, separators=(",", ":"))
+    return str(hash_of([go_spec(spec, with_kubelet=False), family, ca_bundle, text]))
 
 
 def go_spec(spec: EC2NodeClassSpec, *, with_kubelet: bool = True) -> GoStruct:

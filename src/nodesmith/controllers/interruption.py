@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from nodesmith.controllers import tell
 from nodesmith.controllers.shell import Shell
-from nodesmith.model.labels import CAPACITY_TYPE, INSTANCE_TYPE, RESERVATION_ID, SPOT, ZONE
+from nodesmith.model.labels import CAPACITY_TYPE, INSTANCE_TYPE, RESERVATION_ID, RESERVED, SPOT, ZONE
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.ports.errors import PortError
 from nodesmith.ports.events import NORMAL, WARNING
@@ -91,8 +92,7 @@ class InterruptionService:
 
     async def _act(self, kind: InterruptionKind, claim: NodeClaim) -> None:
         self._tell(kind, claim)
-        if kind in {InterruptionKind.SPOT_INTERRUPTED, InterruptionKind.CAPACITY_RESERVATION_INTERRUPTED}:
-            self._mark_offering(claim)
+        self._mark_offering(kind, claim)
         if kind in _NOT_DELETING or claim.meta.is_deleting:
             return
         if await self._shell.claims.delete(claim):
@@ -110,15 +110,16 @@ class InterruptionService:
             ):
                 self._shell.events.publish(event)
 
-    def _mark_offering(self, claim: NodeClaim) -> None:
+    def _mark_offering(self, kind: InterruptionKind, claim: NodeClaim) -> None:
+        """What the message is about is not to be had, whatever the claim's own terms are."""
         labels = claim.labels
-        if ZONE in labels and INSTANCE_TYPE in labels:
-            self._shell.cloud.mark_unavailable(
-                instance_type=labels[INSTANCE_TYPE],
-                zone=labels[ZONE],
-                capacity_type=labels.get(CAPACITY_TYPE, SPOT),
-                reservation_id=labels.get(RESERVATION_ID, ""),
-            )
+        if ZONE not in labels or INSTANCE_TYPE not in labels:
+            return
+        mark = partial(self._shell.cloud.mark_unavailable, instance_type=labels[INSTANCE_TYPE], zone=labels[ZONE])
+        if kind is InterruptionKind.SPOT_INTERRUPTED:
+            mark(capacity_type=SPOT)
+        elif kind is InterruptionKind.CAPACITY_RESERVATION_INTERRUPTED and RESERVATION_ID in labels:
+            mark(capacity_type=RESERVED, reservation_id=labels[RESERVATION_ID])
 
     def _tell(self, kind: InterruptionKind, claim: NodeClaim) -> None:
         told = _TOLD.get(kind)

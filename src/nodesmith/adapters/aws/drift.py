@@ -6,13 +6,12 @@ from nodesmith.adapters.aws.images import ImageChoice
 from nodesmith.adapters.aws.instances import Instance
 from nodesmith.adapters.aws.typelabels import Place
 from nodesmith.api.ec2nodeclass import EC2NodeClass
-from nodesmith.api.nodeclasshash import node_class_hash
+from nodesmith.api.nodeclasshash import VERSIONS, node_class_hash
 from nodesmith.model.instancetype import InstanceType
 from nodesmith.model.labels import (
     CAPACITY_TYPE,
     NODECLASS_HASH,
     NODECLASS_HASH_VERSION,
-    NODECLASS_HASH_VERSION_VALUE,
     PLACEMENT_GROUP_ID,
     RESERVATION_ID,
     RESERVED,
@@ -21,12 +20,13 @@ from nodesmith.model.nodeclaim import NodeClaim
 
 
 def static_drift(claim: NodeClaim, node_class: EC2NodeClass, ca_bundle: str) -> str | None:
-    """`NodeClassDrift` when the NodeClass' spec is not the one the claim was launched with."""
+    """`NodeClassDrift` when the NodeClass' spec is not the one the claim was launched with, by whichever Karpenter."""
     annotations = claim.meta.annotations
-    launched_with = annotations.get(NODECLASS_HASH)
-    if launched_with is None or annotations.get(NODECLASS_HASH_VERSION) != NODECLASS_HASH_VERSION_VALUE:
+    launched_with, version = annotations.get(NODECLASS_HASH), annotations.get(NODECLASS_HASH_VERSION)
+    if launched_with is None or version not in VERSIONS:
         return None
-    return "NodeClassDrift" if launched_with != node_class_hash(node_class, ca_bundle=ca_bundle) else None
+    now = node_class_hash(node_class, ca_bundle=ca_bundle, version=version)
+    return "NodeClassDrift" if launched_with != now else None
 
 
 def image_drift(claim: NodeClaim, node_class: EC2NodeClass, type_: InstanceType) -> str | None:
