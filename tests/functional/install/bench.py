@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -109,8 +110,8 @@ class Bench:
     async def site(self, **changes: Any) -> Site:
         names, network = await names_of(self.client, "demo")
         used = await in_use(self.cluster, names)
-        site = {"releases": self.releases, "chart": shipped_chart(), "names": used, "network": network}
-        return Site(client=self.client, cluster=self.cluster, clock=self.clock, **{**site, **changes})
+        site = Site(self.client, self.cluster, self.clock, self.releases, shipped_chart(), used, network)
+        return replace(site, **changes)
 
     def writes(self, after: int) -> list[str]:
         """The calls since then that change something."""
