@@ -125,7 +125,7 @@ class Bench:
         return {**account_state(self.raw), **cluster_state(self.server)}
 
 
-def account_state(raw: Callable[[str], Any]) -> dict[str, Any]:
+def account_state(raw: Callable[[str], Any], cluster: str = "demo") -> dict[str, Any]:
     """What a set-up can change in AWS, in full; the account's service-linked roles stay for everybody."""
     iam, sqs, events, eks = raw("iam"), raw("sqs"), raw("events"), raw("eks")
     state: dict[str, Any] = {}
@@ -146,10 +146,13 @@ def account_state(raw: Callable[[str], Any]) -> dict[str, Any]:
     for rule in events.list_rules()["Rules"]:
         tags = events.list_tags_for_resource(ResourceARN=rule["Arn"]).get("Tags")
         state[f"rule {rule['Name']}"] = (rule, events.list_targets_by_rule(Rule=rule["Name"])["Targets"], tags)
-    state["tags"] = sorted((t["ResourceId"], t["Key"], t["Value"]) for t in raw("ec2").describe_tags()["Tags"])
-    state["entries"] = eks.list_access_entries(clusterName="demo")["accessEntries"]
-    state["add-ons"] = eks.list_addons(clusterName="demo")["addons"]
-    found = eks.list_pod_identity_associations(clusterName="demo")["associations"]
+    # The tags of an instance that has ended are shown for an hour.
+    lasting = [{"Name": "resource-type", "Values": ["subnet", "security-group", "vpc"]}]
+    tags = raw("ec2").describe_tags(Filters=lasting)["Tags"]
+    state["tags"] = sorted((tag["ResourceId"], tag["Key"], tag["Value"]) for tag in tags)
+    state["entries"] = eks.list_access_entries(clusterName=cluster)["accessEntries"]
+    state["add-ons"] = eks.list_addons(clusterName=cluster)["addons"]
+    found = eks.list_pod_identity_associations(clusterName=cluster)["associations"]
     state["associations"] = [(each["namespace"], each["serviceAccount"]) for each in found]
     return state
 
