@@ -317,6 +317,11 @@ resource "aws_iam_policy" "resource_discovery" {
         Effect   = "Allow"
         Action   = "arc-zonal-shift:GetManagedResource"
         Resource = "*"
+        Condition = {
+          StringEquals = {
+            "arc-zonal-shift:ResourceIdentifier" = "arn:${local.partition}:eks:${local.region}:${local.account}:cluster/${var.cluster_name}"
+          }
+        }
       },
     ]
   })
