@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,16 @@ from nodesmith.adapters.kubernetes.cluster import KubernetesCluster
 from nodesmith.adapters.kubernetes.transport import Transport
 from nodesmith.api import kinds
 from nodesmith.api.kind import Kind
+from nodesmith.cli.doctor import settings_faults
+from nodesmith.install.doctor.check import Outcome, examine
+from nodesmith.install.doctor.gather.controllers import controllers_of, ports_of
+from nodesmith.install.doctor.table import chosen
 from nodesmith.ports.errors import NotFound
 from nodesmith.sim.aws.box import Box
 from tests.e2e.controlplane import ControlPlane
+from tests.e2e.test_chart import VALUES, Helm
 from tests.functional.install.doctor_setup import CLUSTER, REGION, SYSTEM, Setup
+from tests.unit.install.doctor.healthy import healthy
 
 CRDS = Path(__file__).parents[2] / "charts" / "nodesmith" / "crds"
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
@@ -40,6 +47,11 @@ MADE: tuple[tuple[Kind[Any], str], ...] = (
 def box() -> Iterator[Box]:
     with Box(seed=5, region=REGION) as running:
         yield running
+
+
+@pytest.fixture
+def helm(programs: Path, tmp_path: Path) -> Helm:
+    return Helm(programs, tmp_path)
 
 
 @pytest.fixture
@@ -101,3 +113,20 @@ def doctor(setup: Setup, plane: ControlPlane) -> tuple[int, Any]:
     )
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_what_the_chart_makes_is_known_as_a_controller_with_nothing_wrong(helm: Helm, values: Path) -> None:
+    manifests = helm.template("--set=settings.clusterName=demo", f"--values={values}")
+    (controller,) = controllers_of(each for each in manifests if each["kind"] == "Deployment")
+    services = [each for each in manifests if each["kind"] == "Service"]
+    facts = replace(healthy(), version=controller.version)
+    cluster = replace(
+        facts.cluster,
+        controllers=(controller,),
+        settings_faults=tuple(settings_faults((), controller.environment)),
+        service_ports=tuple(ports_of(services, controller)),
+    )
+    findings = examine(replace(facts, cluster=cluster), chosen(["ND511", "ND514", "ND533", "ND535"]))
+    assert {each.check.number: each.found for each in findings if each.outcome is not Outcome.OK} == {}
+    assert controller.is_nodesmith
