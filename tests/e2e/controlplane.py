@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 ADMIN: Final = "admin-token"
 CONTROLLER: Final = "controller-token"
+OTHER_CONTROLLER: Final = "other-controller-token"
+"""The same user for Kubernetes; the audit log tells the two apart by their uids."""
 CONTROLLER_USER: Final = "system:serviceaccount:kube-system:karpenter"
 READY_WITHIN_S: Final = 120.0
 EVERYTHING: Final = ("*", "-node-ipam-controller")
@@ -211,6 +213,7 @@ class ControlPlane:
         (self.folder / "audit-policy.json").write_text(json.dumps(AUDIT_POLICY))
         (self.folder / "tokens.csv").write_text(
             f'{ADMIN},admin,admin,system:masters\n{CONTROLLER},{CONTROLLER_USER},karpenter,"{SYSTEM_GROUPS}"\n'
+            f'{OTHER_CONTROLLER},{CONTROLLER_USER},other,"{SYSTEM_GROUPS}"\n'
         )
 
     def _wait_until_ready(self) -> None:

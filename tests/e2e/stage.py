@@ -14,10 +14,10 @@ import asyncio
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -101,6 +101,7 @@ class Stage:
     before: Inventory
     environment: dict[str, str]
     controller: ControllerProcess
+    replicas: list[ControllerProcess] = field(default_factory=list)
 
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         """What kubectl prints; it must succeed."""
@@ -119,9 +120,17 @@ class Stage:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.controller.tail()}") from None
 
-    def replica(self, name: str, **environment: str) -> ControllerProcess:
+    def replica(self, name: str, *, token: str = CONTROLLER, **environment: str) -> ControllerProcess:
         """Another process of the controller, not yet started."""
-        return ControllerProcess(name, self.folder, {**self.environment, **environment})
+        own = {"KUBECONFIG": str(self.plane.kubeconfig_for(token))}
+        self.replicas.append(ControllerProcess(name, self.folder, {**self.environment, **own, **environment}))
+        return self.replicas[-1]
+
+    def end_controllers(self) -> None:
+        """No process of the controller is left."""
+        for process in (self.controller, *self.replicas):
+            if process.is_alive:
+                process.kill()
 
     def aws(self, service: str) -> Any:
         """The account owner's client of a service."""
@@ -161,9 +170,11 @@ def open_stage(programs: Path, folder: Path) -> Iterator[Stage]:
         stack.callback(lambda: loop.call(outside.aclose()))
         cluster, mirror = loop.call(_look(outside, plane))
         names, steps = loop.call(_set_up(box.url, cluster))
+        variables = _as_controller(variables, names, folder)
+        box.control.enforce_iam(on=True)
         controller = ControllerProcess("controller", folder, variables)
         stage = Stage(plane, box, folder, loop, cluster, mirror, names, steps, before, variables, controller)
-        stack.callback(lambda: controller.kill() if controller.is_alive else None)
+        stack.callback(stage.end_controllers)
         yield stage
 
 
@@ -208,6 +219,15 @@ async def _set_up(url: str, cluster: KubernetesCluster) -> tuple[Names, list[Ste
     steps = [*aws_steps(client, names, network), await access_step(client, cluster, names)]
     await ensure(steps)
     return names, steps
+
+
+def _as_controller(variables: Mapping[str, str], names: Names, folder: Path) -> dict[str, str]:
+    """The variables of a pod whose service account has the controller's role: a token to change for keys, and no keys."""
+    token = folder / "token"
+    token.write_text(f"{names.namespace}:{names.service_account}")
+    role = {"AWS_ROLE_ARN": names.role_arn(names.controller_role), "AWS_WEB_IDENTITY_TOKEN_FILE": str(token)}
+    without_keys = {name: value for name, value in variables.items() if "ACCESS_KEY" not in name}
+    return {**without_keys, **role, "AWS_ROLE_SESSION_NAME": "controller"}
 
 
 def tear_down(stage: Stage) -> dict[str, list[str]]:

@@ -24,6 +24,9 @@ T = TypeVar("T")
 FIRST_BACKOFF: Final = timedelta(seconds=0.8)
 LONGEST_BACKOFF: Final = timedelta(seconds=30)
 RELIST_EVERY: Final = timedelta(hours=1)
+REFUSED_FOR: Final = timedelta(minutes=1)
+"""An API server that has just started refuses everybody until it has read its roles: what was allowed once is asked for
+again for so long."""
 
 
 class Sink(Protocol[T]):
@@ -54,6 +57,7 @@ class Reflector(Generic[T]):
     _version: str = field(default="", init=False)
     _listed_at: float = field(default=float("-inf"), init=False)
     _failures: int = field(default=0, init=False)
+    _refused_at: float | None = field(default=None, init=False)
 
     def silence(self) -> timedelta:
         """For how long nothing was heard: how old the copy may be."""
@@ -63,7 +67,7 @@ class Reflector(Generic[T]):
         """Follow the kind.
 
         Raises:
-            Refused: when it may not be listed: no waiting helps.
+            Refused: when it may not be listed, or not any more: no waiting helps.
         """
         while True:
             try:
@@ -73,8 +77,10 @@ class Reflector(Generic[T]):
             except Expired as error:
                 self._version = ""
                 await self._wait(error)
-            except Refused:
-                raise
+            except Refused as error:
+                if not self._may_pass():
+                    raise
+                await self._wait(error)
             except PortError as error:
                 await self._wait(error)
 
@@ -97,7 +103,15 @@ class Reflector(Generic[T]):
                 elif self._is_relist_due():
                     return
 
+    def _may_pass(self) -> bool:
+        """Whether a refusal may be the API server's start."""
+        now = self.clock.monotonic()
+        if self._refused_at is None:
+            self._refused_at = now
+        return self.is_synced and now - self._refused_at < REFUSED_FOR.total_seconds()
+
     def _heard(self) -> None:
+        self._refused_at = None
         self.heard_at = self.clock.monotonic()
         self._failures = 0
 

@@ -143,3 +143,17 @@ async def test_not_being_allowed_ends_it() -> None:
     script.fails = Refused("forbidden")
     with pytest.raises(Refused):
         await reflector_on(script, Copy(), ManualClock()).run()
+
+
+async def test_a_refusal_by_an_api_server_that_has_just_started_passes() -> None:
+    script = Script([Refused("forbidden")], [Refused("forbidden")], [modified("101")])
+    copy, _, _ = await followed(script)
+    assert script.since == ["100", "100", "100", "101"]
+    assert (script.lists, copy.changes) == (1, ["101"])
+
+
+async def test_a_refusal_that_does_not_pass_ends_it() -> None:
+    script = Script(*([Refused("forbidden")] for _ in range(1000)))
+    with pytest.raises(Refused):
+        await reflector_on(script, Copy(), InstantClock()).run()
+    assert len(script.since) < 100
