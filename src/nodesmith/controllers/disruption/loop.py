@@ -209,7 +209,7 @@ class DisruptionLoop:
         )
         if isinstance(answer, Command):
             return answer
-        self._memory = self._memory.resting_until(command.nodes, self._shell.now() + SHORT_REST)
+        self._memory = self._memory.resting_until(answer.culprits, self._shell.now() + SHORT_REST)
         self._telling.not_upheld(command, snapshot, answer.reason.value)
         self._shell.log.info("command not upheld", reason=answer.reason.value, detail=answer.detail)
         return None

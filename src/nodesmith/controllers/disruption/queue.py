@@ -56,7 +56,10 @@ class CommandQueue:
         return frozenset(self._running)
 
     def take_failed(self) -> tuple[str, ...]:
-        """The names of nodes whose command was taken back since this was last asked."""
+        """The names of nodes for whose sake a command was taken back since this was last asked.
+
+        What else the command was to take can go at once with another one.
+        """
         failed, self._failed = tuple(self._failed), []
         return failed
 
@@ -107,7 +110,7 @@ class CommandQueue:
             await self._set_up(command, record)
         except PortError:
             del self._running[id_]
-            await self._take_back(record)
+            await self._take_back(record, frozenset(record.candidates))
             raise
         self._enqueue(record)
         self._tell_started(command, record)
@@ -253,17 +256,22 @@ class CommandQueue:
             **labels,
         )
         self._shell.log.warning("command taken back", command=record.id, why=why)
-        await self._take_back(record)
+        gone = [name for name in missing if not self._remains(name)]
+        await self._take_back(record, record.served_by(gone or missing) or frozenset(record.candidates))
 
-    async def _take_back(self, record: CommandRecord) -> None:
-        """The candidates that stay are open again, as far as they can be reached: the loop clears up the rest."""
+    async def _take_back(self, record: CommandRecord, culprits: frozenset[str]) -> None:
+        """The candidates that stay are open again, as far as they can be reached: the loop clears up the rest.
+
+        The culprits among them are to rest.
+        """
         for name in record.candidates:
             claim = self._shell.store.get(NodeClaim, name)
             self._shell.store.unmark(name)
             if claim is None or claim.meta.is_deleting:
                 continue
             state = self._state_of(claim)
-            self._failed.append(state.name)
+            if name in culprits:
+                self._failed.append(state.name)
             try:
                 await self._disruptions.reopen(state.node, claim)
             except PortError as error:

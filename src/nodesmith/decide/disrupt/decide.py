@@ -68,18 +68,28 @@ def validate(
     found = [each for each in this.candidates(command.reason) if each.name in names]
     if command.method is Method.EMPTINESS:
         still = delete_empty(found, this.simulator(), this.ration(command.reason))
-        return still or Rejected(RejectionReason.CHURN, "no node of the command is empty and within budget any more")
+        detail = "no node of the command is empty and within budget any more"
+        return still or Rejected(RejectionReason.CHURN, detail, command.nodes)
     return _validate_consolidation(command, found, this)
 
 
 def _validate_consolidation(command: Command, found: Sequence[Candidate], this: _Pass) -> Command | Rejected:
+    """The command without the nodes that may not leave any more, if it is still worth it.
+
+    Upstream drops the whole command. Ours takes many nodes at once, and in a busy cluster one of many always changes.
+    """
     eligible = [each for each in found if spared(each, this.scene, CONSOLIDATION_RULES) is None]
-    if len(eligible) < len(command.candidates):
-        lost = sorted(frozenset(command.nodes) - {each.name for each in eligible})
-        return Rejected(RejectionReason.CHURN, f"no longer a candidate: {', '.join(lost)}")
-    if not this.ration(command.reason).allows(eligible):
-        return Rejected(RejectionReason.BUDGET, "the nodes are no longer within their pools' budgets")
-    return _still_stands(eligible, len(command.replacements), this.scene)
+    kept = this.ration(command.reason).take(eligible)
+    lost = tuple(sorted(frozenset(command.nodes) - {each.name for each in kept}))
+    if not eligible:
+        return Rejected(RejectionReason.CHURN, f"no longer a candidate: {', '.join(lost)}", lost)
+    if not kept:
+        return Rejected(RejectionReason.BUDGET, "the nodes are no longer within their pools' budgets", lost)
+    answer = _still_stands(kept, len(command.replacements), this.scene)
+    if isinstance(answer, Rejected) and lost:
+        reason = RejectionReason.CHURN if len(eligible) < len(command.candidates) else RejectionReason.BUDGET
+        return Rejected(reason, f"without {', '.join(lost)}: {answer.detail}", lost)
+    return answer
 
 
 def _still_stands(eligible: Sequence[Candidate], most: int, scene: Scene) -> Command | Rejected:
@@ -93,7 +103,7 @@ def _still_stands(eligible: Sequence[Candidate], most: int, scene: Scene) -> Com
             detail = f"would now need {len(again.claims)} machines instead of {most}"
         elif not detail and isinstance(again, Refused):
             detail = again.detail
-    return Rejected(RejectionReason.SCHEDULING, detail)
+    return Rejected(RejectionReason.SCHEDULING, detail, tuple(each.name for each in eligible))
 
 
 @dataclass(slots=True)

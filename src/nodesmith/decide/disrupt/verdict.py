@@ -90,10 +90,11 @@ class RejectionReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A command that no longer stands."""
+    """A command that no longer stands; `culprits` are the nodes that are to be left alone for a moment."""
 
     reason: RejectionReason
     detail: str
+    culprits: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.detail

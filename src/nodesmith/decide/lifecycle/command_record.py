@@ -26,19 +26,23 @@ COMMAND: Final = "nodesmith.dev/command"
 
 @dataclass(frozen=True, slots=True)
 class CommandRecord:
-    """Which claims leave, once which claims are initialized. Names only: everything else can be looked up."""
+    """Which claims leave, once which claims are initialized. Names only: everything else can be looked up.
+
+    `serves` are, for each replacement, the places among the candidates of those whose pods it is to hold.
+    """
 
     id: str
     method: Method
     candidates: tuple[str, ...]
     replacements: tuple[str, ...]
+    serves: tuple[tuple[int, ...], ...]
     started_at: datetime
 
     @classmethod
     def of(cls, command: Command, *, id_: str, replacements: Iterable[str], now: datetime) -> CommandRecord:
         """The record of a command that is about to start."""
         claims = tuple(leaving.claim for leaving in command.candidates)
-        return cls(id_, command.method, claims, tuple(replacements), now)
+        return cls(id_, command.method, claims, tuple(replacements), _serves(command), now)
 
     @property
     def decision(self) -> Decision:
@@ -50,6 +54,11 @@ class CommandRecord:
         """Why, as upstream writes it."""
         return self.method.reason.value
 
+    def served_by(self, replacements: Iterable[str]) -> frozenset[str]:
+        """The claims that leave for the sake of these replacements."""
+        numbers = {name: number for number, name in enumerate(self.replacements)}
+        return frozenset(self.candidates[place] for name in replacements for place in self.serves[numbers[name]])
+
     def to_text(self) -> str:
         """The annotation's text."""
         stated: Mapping[str, Any] = {
@@ -57,6 +66,7 @@ class CommandRecord:
             "method": self.method.value,
             "candidates": list(self.candidates),
             "replacements": list(self.replacements),
+            "serves": [list(places) for places in self.serves],
             "startedAt": format_time(self.started_at),
         }
         return json.dumps(stated, separators=(",", ":"), sort_keys=True)
@@ -74,6 +84,7 @@ def read(claim: NodeClaim) -> CommandRecord | None:
             method=Method(raw["method"]),
             candidates=tuple(map(str, raw["candidates"])),
             replacements=tuple(map(str, raw["replacements"])),
+            serves=tuple(tuple(map(int, places)) for places in raw["serves"]),
             started_at=parse_time(raw["startedAt"]) or EPOCH,
         )
     except (ValueError, KeyError, TypeError):
@@ -122,3 +133,12 @@ def _is_set_up(node: StateNode | None, record: CommandRecord) -> bool:
     is_tainted = node.node is None or DISRUPTED in node.node.taints
     own = read(node.claim)
     return own is not None and own.id == record.id and is_tainted
+
+
+def _serves(command: Command) -> tuple[tuple[int, ...], ...]:
+    """By replacement: the candidates whose pods it is to hold; all of them where nothing says which."""
+    everyone = tuple(range(len(command.candidates)))
+    return tuple(
+        tuple(place for place in everyone if not set(command.candidates[place].pods).isdisjoint(claim.pods)) or everyone
+        for claim in command.replacements
+    )

@@ -8,11 +8,13 @@ import pytest
 from nodesmith.decide.lifecycle.command_record import COMMAND, CommandRecord, is_stale, read, resumable
 from nodesmith.decide.lifecycle.quiet import Sight
 from nodesmith.model.nodeclaim import NodeClaim
+from nodesmith.model.requirements import Requirements
 from nodesmith.plan.command import Command, Decision, Leaving, Method
+from nodesmith.plan.schedule import PlannedClaim, Purchase
 from nodesmith.state.snapshot import Snapshot, StateNode
 from tests.unit.decide.lifecycle.making import NOW, ago, claim, condition, node, pod, pool
 
-RECORD = CommandRecord("c1", Method.MULTI, ("a", "b"), ("new",), NOW)
+RECORD = CommandRecord("c1", Method.MULTI, ("a", "b"), ("new",), ((0, 1),), NOW)
 TAINT = {"taints": [{"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}]}
 GOING = {"deletionTimestamp": ago(seconds=1)}
 
@@ -34,16 +36,30 @@ def _exists(*names: str) -> Any:
     return find
 
 
+def _planned(*pods: str) -> PlannedClaim:
+    return PlannedClaim("p", Requirements({}), (), {}, pods, Purchase("m", "a", "spot", None))
+
+
+def test_a_record_knows_for_whose_sake_a_replacement_is_bought() -> None:
+    leaving = tuple(Leaving(f"node-{each}", each, "", "p", pods=(f"default/{each}",)) for each in "abc")
+    command = Command(Method.MULTI, leaving, (_planned("default/a", "default/c"), _planned("default/b"), _planned()))
+    record = CommandRecord.of(command, id_="c1", replacements=("one", "two", "three"), now=NOW)
+    assert record.served_by(["one"]) == {"a", "c"}
+    assert record.served_by(["two"]) == {"b"}
+    assert record.served_by(["three"]) == {"a", "b", "c"}, "nothing says whose it is"
+
+
 def test_a_record_is_read_as_it_was_written() -> None:
     assert read(claim(meta={"annotations": {COMMAND: RECORD.to_text()}})) == RECORD
-    command = Command(Method.MULTI, (Leaving("node-a", "a", "", "p"), Leaving("node-b", "b", "", "p")))
+    leaving = Leaving("node-a", "a", "", "p", pods=("default/x",)), Leaving("node-b", "b", "", "p", pods=("default/y",))
+    command = Command(Method.MULTI, leaving, (_planned("default/x", "default/y"),))
     assert CommandRecord.of(command, id_="c1", replacements=("new",), now=NOW) == RECORD
     assert RECORD.decision is Decision.REPLACE
     assert RECORD.reason == "Underutilized"
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nothing", "{}", '{"id":"x","method":"magic","candidates":[],"replacements":[]}', "[]"]
+    "text", ["", "nothing", "{}", '{"id":"x","method":"magic","candidates":[],"replacements":[],"serves":[]}', "[]"]
 )
 def test_a_record_that_cannot_be_read_is_none(text: str) -> None:
     assert read(claim(meta={"annotations": {COMMAND: text}})) is None
