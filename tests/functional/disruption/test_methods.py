@@ -1,6 +1,7 @@
 """Emptiness, drift and consolidation in a running cluster: what they take, what they wait for, what they tell."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -10,7 +11,7 @@ from nodesmith.api.kinds import NODE_POOL
 from nodesmith.controllers.shell import Gates, Options
 from nodesmith.decide.lifecycle.command_record import COMMAND
 from nodesmith.model.labels import DO_NOT_DISRUPT, ON_DEMAND, SPOT
-from nodesmith.model.nodeclaim import DRIFTED, INSTANCE_TERMINATING
+from nodesmith.model.nodeclaim import DRIFTED, INSTANCE_TERMINATING, NodeClaim
 from nodesmith.sim.clock import VirtualClock, run
 from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node_pool
 from tests.functional.disruption.scenes import (
@@ -65,6 +66,10 @@ def test_empty_nodes_leave_together_after_fifteen_seconds() -> None:
     run(story)
 
 
+def _teams(world: SmallWorld) -> list[str]:
+    return [claim.labels.get("team", "") for claim in world.claims()]
+
+
 def test_drift_replaces_side_by_side_up_to_the_budget() -> None:
     async def story(clock: VirtualClock) -> None:
         world = SmallWorld(clock)
@@ -78,8 +83,7 @@ def test_drift_replaces_side_by_side_up_to_the_budget() -> None:
 
             world.on_step.append(watch)
             label_template(world, "blue")
-            teams = lambda: [claim.labels.get("team") for claim in world.claims()]  # noqa: E731 - asked twice
-            took = await world.until(lambda: teams() == ["blue"] * 6 and world.all_running(), within=20 * MINUTE)
+            took = await world.until(lambda: _teams(world) == ["blue"] * 6 and world.all_running(), within=20 * MINUTE)
             assert max(seen) == 3, "as many at once as the budget allows, and never more"
             assert took < 5 * MINUTE, "two rounds, not six"
             assert world.metrics.total("nodeclaims_disrupted_total", reason="drifted") == 6
@@ -136,7 +140,7 @@ def test_a_node_that_replaced_a_drifted_one_is_left_in_peace_for_an_hour() -> No
             for team in ("blue", "green"):
                 label_template(world, team)
                 await world.until(
-                    lambda team=team: [claim.labels.get("team") for claim in world.claims()] == [team],  # type: ignore[misc]
+                    partial(lambda wanted: _teams(world) == [wanted], team),
                     within=2 * HOUR,
                 )
                 await world.until(world.all_running)
@@ -147,7 +151,7 @@ def test_a_node_that_replaced_a_drifted_one_is_left_in_peace_for_an_hour() -> No
     run(story)
 
 
-def _bought_for_drift(world: SmallWorld) -> list:  # type: ignore[type-arg]
+def _bought_for_drift(world: SmallWorld) -> list[NodeClaim]:
     claims = [rented.claim for rented in world.cloud.rented.values()]
     return sorted(claims, key=lambda claim: claim.meta.created_at)[1:]
 
@@ -183,9 +187,7 @@ def test_a_static_pools_drifted_nodes_are_replaced_one_for_one_within_its_budget
 
             world.on_step.append(watch)
             label_template(world, "blue", "fixed")
-            await world.until(
-                lambda: [claim.labels.get("team") for claim in world.claims()] == ["blue"] * 3, within=20 * MINUTE
-            )
+            await world.until(lambda: _teams(world) == ["blue"] * 3, within=20 * MINUTE)
             assert most == 4
 
     run(story)
