@@ -78,7 +78,7 @@ DRY_RUN_PASSED: Final = "DryRunOperation"
 UNAUTHORIZED: Final = "UnauthorizedOperation"
 SPREAD_LIMIT: Final = "limit of instances in this spread placement group"
 PROFILE_NOT_VISIBLE: Final = "Invalid IAM Instance Profile"
-_SERVER_FAULTS: Final = frozenset({"InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable"})
+SERVER_FAULTS: Final = frozenset({"InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable"})
 _FIRST_SERVER_STATUS: Final = 500
 
 
@@ -133,7 +133,7 @@ def _translate_answer(error: ClientError) -> PortError:
         return AlreadyExists(said)
     if code in THROTTLED:
         return Throttled(said, retry_after_s=_retry_after(metadata.get("HTTPHeaders") or {}))
-    if code in _SERVER_FAULTS or status >= _FIRST_SERVER_STATUS:
+    if code in SERVER_FAULTS or status >= _FIRST_SERVER_STATUS:
         return Unavailable(said)
     return AwsRefused(AwsAnswer(code, message))
 
@@ -143,7 +143,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return float(text) if text.replace(".", "", 1).isdigit() else None
 
 
-_REASONS: Final = (
+LAUNCH_REASONS: Final = (
     (SPOT_ROLE, "SpotSLRCreationFailed", "Spot service-linked role may not be created"),
     (UNAUTHORIZED, "Unauthorized", ""),
     ("AccessDenied", "Unauthorized", ""),
@@ -173,7 +173,7 @@ _REASONS: Final = (
 
 def launch_reason(text: str) -> tuple[str, str]:
     """The condition reason and sentence for a launch that failed with this text."""
-    for needle, reason, sentence in _REASONS:
+    for needle, reason, sentence in LAUNCH_REASONS:
         if needle in text:
             return (reason, sentence) if sentence else _unauthorized(text)
     return "LaunchFailed", "Instance launch failed"

@@ -168,7 +168,7 @@ class NodeClassResolver:
             return _undecided(VALIDATION_SUCCEEDED, present, "ValidationFailed", error)
 
 
-_FAILED: Final = {
+FAILED: Final = {
     AMIS_READY: "AMIResolutionFailed",
     SUBNETS_READY: "SubnetResolutionFailed",
     SECURITY_GROUPS_READY: "SecurityGroupResolutionFailed",
@@ -176,6 +176,7 @@ _FAILED: Final = {
     PLACEMENT_GROUP_READY: "PlacementGroupResolutionFailed",
     CAPACITY_RESERVATIONS_READY: "CapacityReservationResolutionFailed",
 }
+"""The reason of each part that AWS refused to answer for."""
 
 
 async def _part(kind: str, present: EC2NodeClassStatus, known: T, find: Callable[[], Awaitable[Part[T]]]) -> Part[T]:
@@ -183,9 +184,9 @@ async def _part(kind: str, present: EC2NodeClassStatus, known: T, find: Callable
     try:
         return await find()
     except (Throttled, Unavailable) as error:
-        return Part(known, _undecided(kind, present, _FAILED[kind], error))
+        return Part(known, _undecided(kind, present, FAILED[kind], error))
     except PortError as error:
-        return Part(known, Condition(kind, "False", _FAILED[kind], str(error)))
+        return Part(known, Condition(kind, "False", FAILED[kind], str(error)))
 
 
 def _undecided(kind: str, present: EC2NodeClassStatus, reason: str, error: PortError) -> Condition:

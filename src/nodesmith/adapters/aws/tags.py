@@ -14,7 +14,7 @@ from nodesmith.adapters.aws.names import (
     tag_owner,
 )
 
-_RESTRICTED: Final = (
+RESTRICTED: Final = (
     re.compile(r"^kubernetes\.io/cluster/[0-9A-Za-z][A-Za-z0-9\-_]*$"),
     re.compile(r"^karpenter\.sh/nodepool$"),
     re.compile(r"^eks:eks-cluster-name$"),
@@ -25,7 +25,7 @@ _RESTRICTED: Final = (
 
 def restricted_tag(tags: Mapping[str, str]) -> str | None:
     """The first tag key that users may not set, or None."""
-    return next((key for key in sorted(tags) if any(pattern.match(key) for pattern in _RESTRICTED)), None)
+    return next((key for key in sorted(tags) if any(pattern.match(key) for pattern in RESTRICTED)), None)
 
 
 def launch_tags(cluster: str, own: Mapping[str, str], *, pool: str, node_class: str) -> dict[str, str]:

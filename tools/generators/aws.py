@@ -1,0 +1,163 @@
+"""docs/reference/aws.md: what the AWS side says, does and remembers, from the tables that the program itself uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+
+from nodesmith.adapters.aws import (
+    batching,
+    cluster,
+    errors,
+    imagesource,
+    network,
+    offers,
+    pace,
+    prices,
+    profiles,
+    subnets,
+    templates,
+    typestore,
+    unavailable,
+    validation,
+    zonalshift,
+)
+from nodesmith.adapters.aws.cloud import REPAIR_POLICIES
+from nodesmith.adapters.aws.conditions import CAUSES
+from nodesmith.install.names import Names
+from nodesmith.install.policies import controller_policies
+
+KEPT: tuple[tuple[str, timedelta], ...] = (
+    ("instance types and where they are offered", typestore.REFRESHED_EVERY),
+    ("memory that a node of a type turned out to have", typestore.MEMORY_KNOWN_FOR),
+    ("prices, spot and on demand", prices.REFRESHED_EVERY),
+    ("security groups, capacity reservations, placement groups", network.TTL),
+    ("free addresses of a subnet, between our own launches", subnets.BELIEVED_FOR),
+    ("free instances of a capacity reservation, between our own launches", offers.RESERVATION_COUNT_TTL),
+    ("the image that an alias means", imagesource.ALIAS_TTL),
+    ("the image that a custom SSM parameter means", imagesource.CUSTOM_PARAMETER_TTL),
+    ("an offering, subnet or capacity type that was refused", unavailable.REMEMBERED_FOR),
+    ("that an instance profile is there", profiles.KNOWN_FOR),
+    ("an instance profile that nothing uses, after it was made", profiles.PROTECTED_FOR),
+    ("that an EC2NodeClass may be launched from", validation.KEPT_FOR),
+    ("a launch template that no launch has needed", templates.KEPT_FOR),
+    ("the cluster's version and endpoint", cluster.VERSION_TTL),
+    ("zonal shifts", zonalshift.ASKED_EVERY),
+)
+WINDOWS: tuple[tuple[str, batching.Window], ...] = (
+    ("CreateFleet", batching.CREATE_FLEET_WINDOW),
+    ("DescribeInstances, TerminateInstances by id", batching.BY_ID_WINDOW),
+    ("DescribeInstances by NodeClaim, before a launch", batching.ADOPT_WINDOW),
+)
+SORTED: tuple[tuple[str, frozenset[str], str], ...] = (
+    ("throttled", errors.THROTTLED, "asked again after Retry-After or a growing pause; the API's rate is halved"),
+    ("no answer", errors.SERVER_FAULTS, "asked again with the same token; so is every status from 500 up"),
+    ("not there", errors.NOT_FOUND, "done, where it was to go; a reason to show, where it was to be used"),
+    ("there already", errors.ALREADY_EXISTS, "adopted"),
+    ("no capacity", errors.UNFULFILLABLE, "the offering is avoided for a while, the next is tried"),
+)
+HEAD = """\
+# The AWS side
+
+What nodesmith says, does and remembers on AWS. Generated from the tables that the program itself uses; do not edit.
+"""
+
+
+def outputs() -> Mapping[str, str]:
+    """The page."""
+    return {"docs/reference/aws.md": "\n".join([HEAD, *_conditions(), *_errors(), *_memory(), *_identity()])}
+
+
+def _conditions() -> Iterable[str]:
+    yield "## Conditions of an EC2NodeClass\n"
+    rows = [(f"`{each.condition}`", f"`{each.reason}`", each.meaning, each.remedy) for each in CAUSES]
+    yield _table(("condition", "reason", "what it means", "what to do"), rows)
+    yield (
+        "While AWS does not answer, a condition stays as it was, and what it is about too; it is `Unknown` only where "
+        "nothing was known before.\n"
+    )
+
+
+def _errors() -> Iterable[str]:
+    yield "## Errors of AWS\n"
+    yield _table(
+        ("kind", "codes", "what nodesmith does"),
+        [(kind, ", ".join(f"`{code}`" for code in sorted(codes)), step) for kind, codes, step in SORTED],
+    )
+    yield "Every other code is refused: asking again would not help, so a condition or an event shows it.\n"
+    yield "A launch that fails for another reason than capacity leaves the NodeClaim with one of these reasons:\n"
+    rows = [
+        (f"`{reason}`", f"`{needle}`", sentence or "Not authorized")
+        for needle, reason, sentence in errors.LAUNCH_REASONS
+    ]
+    yield _table(
+        ("reason", "where AWS says", "sentence"), [*rows, ("`LaunchFailed`", "anything else", "Instance launch failed")]
+    )
+
+
+def _memory() -> Iterable[str]:
+    yield "## How long answers are believed\n"
+    yield _table(("what", "for"), [(what, _spoken(duration)) for what, duration in KEPT])
+    yield "Images, subnets: `--ami-refresh-interval` and `--subnet-refresh-interval`.\n"
+    yield "## Calls that share a request\n"
+    rows = [
+        (name, f"{window.idle / timedelta(milliseconds=1):.0f} ms", _spoken(window.longest), str(window.most))
+        for name, window in WINDOWS
+    ]
+    yield _table(("call", "waits for more", "at most", "together"), rows)
+    yield "## How often AWS is asked\n"
+    budgets = [
+        (f"`{name}`", f"{each.burst:.0f}", f"{each.per_second:.0f}") for name, each in sorted(pace.BUDGETS.items())
+    ]
+    default = ("every other", f"{pace.DEFAULT_BUDGET.burst:.0f}", f"{pace.DEFAULT_BUDGET.per_second:.0f}")
+    yield _table(("operation", "at once", "a second after that"), [*budgets, default])
+    yield "## Node repair\n"
+    yield "With the feature gate `NodeRepair`, a node is replaced when one of its conditions stands so long:\n"
+    yield _table(
+        ("condition", "status", "for"),
+        [(f"`{each.condition_type}`", each.condition_status, _spoken(each.toleration)) for each in REPAIR_POLICIES],
+    )
+
+
+def _identity() -> Iterable[str]:
+    yield "## Credentials\n"
+    yield (
+        "In this order: `AWS_ACCESS_KEY_ID` and its companions; a role for the service account "
+        "(`AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`); a profile (`AWS_PROFILE`); pod identity "
+        "(`AWS_CONTAINER_CREDENTIALS_FULL_URI`). The instance metadata service is never asked. "
+        "`AWS_ENDPOINT_URL` sends every call elsewhere.\n"
+    )
+    yield "## What the controller may do\n"
+    names = Names(cluster="CLUSTER", account="ACCOUNT", region="REGION", issuer="")
+    rows = [
+        (f"`{statement['Sid']}`", _listed(statement["Action"]), _listed(statement["Resource"]), _conditioned(statement))
+        for document in controller_policies(names).values()
+        for statement in document["Statement"]
+    ]
+    yield _table(("statement", "actions", "on", "if"), rows)
+
+
+def _conditioned(statement: Mapping[str, object]) -> str:
+    stated = statement.get("Condition")
+    if not isinstance(stated, dict):
+        return ""
+    return "; ".join(
+        f"`{key}` {operator} {_listed(value)}" for operator, keys in stated.items() for key, value in keys.items()
+    )
+
+
+def _listed(values: str | Sequence[str]) -> str:
+    return ", ".join(f"`{each}`" for each in ([values] if isinstance(values, str) else values))
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _spoken(duration: timedelta) -> str:
+    for unit, length in (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1))):
+        if duration >= length and not duration % length:
+            return f"{duration // length} {unit}"
+    seconds = duration.total_seconds()
+    return f"{seconds:.0f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
