@@ -271,8 +271,9 @@ async def _tell_decisions(decisions: Decisions, _: web.Request) -> web.Response:
 
 def _unsynced(controllers: Controllers, elected: asyncio.Event, settings: Settings) -> str | None:
     """A follower that has not begun to watch is ready: it waits for its turn."""
-    is_waiting = settings.disable_controller_warmup and not elected.is_set()
-    return None if is_waiting or controllers.synced.is_set() else "not everything has been listed"
+    if settings.disable_controller_warmup and not elected.is_set():
+        return None
+    return controllers.freshness.stale() if controllers.synced.is_set() else "not everything has been listed"
 
 
 @dataclass(frozen=True, slots=True)

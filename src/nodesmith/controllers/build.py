@@ -41,6 +41,7 @@ from nodesmith.controllers.decisions import Decisions
 from nodesmith.controllers.disruption.loop import Decide, Validate
 from nodesmith.controllers.feed import Feed
 from nodesmith.controllers.fleet import Fleet
+from nodesmith.controllers.freshness import Freshness
 from nodesmith.controllers.ports import Ports
 from nodesmith.controllers.shell import Options, RunSolver, Shell
 from nodesmith.controllers.supervisor import supervise
@@ -96,6 +97,7 @@ class Controllers:
     decisions: Decisions
     watching: Mapping[str, Service]
     synced: asyncio.Event
+    freshness: Freshness
 
     def acting(self) -> Mapping[str, Service]:
         """What writes: to be run by the one process that leads, and only after `synced`."""
@@ -148,6 +150,7 @@ def build(
         options=options,
         rng=rng,
         run_solver=run_solver,
+        freshness=Freshness(),
         scenarios=ports.scenarios,
     )
     fleet = Fleet(shell, ports, solve=solve, decide=decide, validate=validate, decisions=decisions, fallback=fallback)
@@ -155,13 +158,13 @@ def build(
     if options.observes_state:
         Transitions(feed, ports.metrics, ports.clock)
     synced = asyncio.Event()
-    watching: dict[str, Service] = {
-        f"watch-{kind.plural}": Reflector(
-            ports.cluster, kind, _Sink(feed, kind, partial(_check_synced, store, synced)), ports.clock, ports.log, rng
-        )
-        for kind in WATCHED
-    }
-    return Controllers(store, fleet, decisions, watching, synced)
+    watching: dict[str, Service] = {}
+    for kind in WATCHED:
+        sink = _Sink(feed, kind, partial(_check_synced, store, synced))
+        reflector = Reflector(ports.cluster, kind, sink, ports.clock, ports.log, rng)
+        watching[f"watch-{kind.plural}"] = reflector
+        shell.freshness.watch(kind.plural, reflector)
+    return Controllers(store, fleet, decisions, watching, synced, shell.freshness)
 
 
 class _Sink(Generic[T]):

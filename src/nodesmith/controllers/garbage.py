@@ -7,6 +7,7 @@ from typing import Final
 
 from nodesmith.api.kinds import NODE
 from nodesmith.controllers.controller import Again, Outcome
+from nodesmith.controllers.freshness import LOOK_AGAIN
 from nodesmith.controllers.shell import Shell
 from nodesmith.decide.lifecycle.garbage import claims_without_machine, machines_without_claim
 from nodesmith.model.labels import CAPACITY_TYPE
@@ -31,6 +32,8 @@ class ClaimGarbage:
 
         The claims are read before the machines: a machine that is made in between must not look like one that is gone.
         """
+        if self._shell.freshness.stale():
+            return Again(LOOK_AGAIN)
         claims = self._shell.store.all(NodeClaim)
         machines = await self._shell.cloud.list()
         for claim in claims_without_machine(claims, machines, self._shell.store.all(Node)):
@@ -54,6 +57,8 @@ class MachineGarbage:
 
         The machines are read before the claims: a claim that shows its machine in between must not look like none.
         """
+        if self._shell.freshness.stale():
+            return Again(LOOK_AGAIN)
         machines = await self._shell.cloud.list()
         claims = self._shell.store.all(NodeClaim)
         for machine in machines_without_claim(machines, claims, self._shell.now()):

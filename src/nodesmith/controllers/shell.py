@@ -12,6 +12,7 @@ from nodesmith.actuate.claims import Claims
 from nodesmith.actuate.writer import Writer
 from nodesmith.controllers.batcher import BatchWindow
 from nodesmith.controllers.controller import Telemetry
+from nodesmith.controllers.freshness import Freshness
 from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.schedule.problem import Options as ScheduleOptions
 from nodesmith.model.labels import AWS_GROUP
@@ -75,6 +76,7 @@ class Shell:
     options: Options
     rng: random.Random
     run_solver: RunSolver
+    freshness: Freshness
     scenarios: Scenarios | None = None
 
     @property

@@ -131,7 +131,9 @@ class DisruptionLoop:
         return Again(AT_ONCE)
 
     def _snapshot(self) -> Snapshot | None:
-        """The cluster now, or None while half of it is unknown: a claim that was just made has no size yet."""
+        """The cluster now, or None while half of it is unknown, or old: a claim that was just made has no size yet."""
+        if self._shell.freshness.stale():
+            return None
         now = self._shell.now()
         snapshot = self._shell.store.snapshot(now)
         launching = (each.claim for each in snapshot.nodes if each.claim and not each.provider_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nodesmith.api.meta import format_time, parse_time
 from nodesmith.controllers import tell
 from nodesmith.controllers.controller import DONE, Again, Outcome
+from nodesmith.controllers.freshness import LOOK_AGAIN
 from nodesmith.controllers.shell import Shell, until
 from nodesmith.decide.lifecycle.repair import BLOCKED_RETRY, Sick, sickness, too_many_sick
 from nodesmith.model.labels import CAPACITY_TYPE, NODEPOOL, TERMINATION_TIMESTAMP
@@ -28,6 +29,8 @@ class Repair:
         sick = sickness(node, policies)
         if sick is None:
             return DONE
+        if self._shell.freshness.stale():
+            return Again(LOOK_AGAIN)
         now = self._shell.now()
         if now < sick.repair_at:
             return Again(until(sick.repair_at, now))

@@ -9,6 +9,7 @@ from nodesmith.api.kinds import NODE, NODE_CLAIM
 from nodesmith.api.meta import format_time
 from nodesmith.controllers import tell
 from nodesmith.controllers.controller import DONE, Again, Outcome
+from nodesmith.controllers.freshness import LOOK_AGAIN
 from nodesmith.controllers.shell import Shell, is_managed, until
 from nodesmith.decide.lifecycle.consistency import consistency, shape_issues
 from nodesmith.decide.lifecycle.deadlines import Due, Overdue, expiration
@@ -38,6 +39,8 @@ class Expiration:
             return DONE
         now = self._shell.now()
         match expiration(claim, now):
+            case Overdue() if self._shell.freshness.stale():
+                return Again(LOOK_AGAIN)
             case Overdue(reason=reason):
                 if await self._shell.claims.delete(claim):
                     self._shell.store.mark(claim.name)

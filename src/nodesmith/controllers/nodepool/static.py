@@ -34,7 +34,7 @@ class StaticPools:
         if may_disrupt(pool):
             for _ in range(shortfall(pool, nodes)):
                 await self._create(pool)
-        for claim in surplus(pool, nodes, now):
+        for claim in () if self._shell.freshness.stale() else surplus(pool, nodes, now):
             if await self._shell.claims.delete(claim):
                 self._shell.store.mark(claim.name)
                 labels = {"nodepool": pool.name, "capacity_type": claim.labels.get(CAPACITY_TYPE, "")}
