@@ -31,6 +31,7 @@ from nodesmith.adapters.kubernetes.cluster import KubernetesCluster, always
 from nodesmith.adapters.kubernetes.events import EventWriter
 from nodesmith.adapters.kubernetes.kubeconfig import Connection
 from nodesmith.adapters.kubernetes.lease import Elector, LeaseTerms
+from nodesmith.adapters.kubernetes.rival import refuse_rivals
 from nodesmith.adapters.kubernetes.transport import Limits, Transport
 from nodesmith.adapters.scenarios import FolderScenarios
 from nodesmith.adapters.telemetry.cloud import MeteredCloud
@@ -88,6 +89,7 @@ async def run_controller(around: Surroundings, stop: asyncio.Event) -> None:
     """Run until `stop` is set.
 
     Raises:
+        RivalLeadsError: when a Karpenter leads this cluster.
         PortError: when AWS cannot be reached, or the permissions to look around are missing.
         ExceptionGroup: when a part failed, or the leadership was lost.
     """
@@ -98,10 +100,12 @@ async def run_controller(around: Surroundings, stop: asyncio.Event) -> None:
     threads = Threads()
     try:
         async with (
-            Transport(around.connection, clock, limits, metrics=metrics) as transport,
-            Transport(around.connection, clock) as lease_transport,
+            Transport(around.connection, clock, limits, user_agent(around), metrics=metrics) as transport,
+            Transport(around.connection, clock, user_agent=user_agent(around)) as lease_transport,
         ):
-            elector = _elector(around, KubernetesCluster(lease_transport), metrics)
+            leases, terms = KubernetesCluster(lease_transport), lease_terms(settings)
+            await refuse_rivals(leases, clock, terms)
+            elector = _elector(around, leases, terms, metrics)
             cluster = KubernetesCluster(transport, may_write=always if elector is None else elector.is_leading)
             controllers, acting = await _assemble(around, cluster, threads, metrics)
             async with _leading(elector) as elected:
@@ -124,6 +128,7 @@ async def _assemble(
         clock=clock,
         run_blocking=threads,
         metrics=metrics,
+        may_write=cluster.may_write,
     )
     await aws.start()
     events = EventWriter(cluster, clock, log)
@@ -153,6 +158,11 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
+
+
+def user_agent(around: Surroundings) -> str:
+    """Who asks, for the API server's audit log: each replica by its own name."""
+    return f"nodesmith/{version('nodesmith')} ({around.identity})"
 
 
 def build_labels() -> dict[str, str]:
@@ -217,12 +227,15 @@ async def _dns_ip(cluster: Cluster, log: Log) -> str:
     return str((service.get("spec") or {}).get("clusterIP") or "")
 
 
-def _elector(around: Surroundings, cluster: Cluster, metrics: PrometheusMetrics) -> Elector | None:
-    settings = around.settings
-    if settings.disable_leader_election:
-        return None
+def lease_terms(settings: Settings) -> LeaseTerms:
+    """Where the leader's lease is."""
     namespace = settings.leader_election_namespace or settings.system_namespace or DEFAULT_NAMESPACE
-    terms = LeaseTerms(name=settings.leader_election_name, namespace=namespace)
+    return LeaseTerms(name=settings.leader_election_name, namespace=namespace)
+
+
+def _elector(around: Surroundings, cluster: Cluster, terms: LeaseTerms, metrics: PrometheusMetrics) -> Elector | None:
+    if around.settings.disable_leader_election:
+        return None
     return Elector(cluster, around.identity, around.clock, around.log, terms, metrics=metrics)
 
 

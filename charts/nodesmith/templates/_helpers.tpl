@@ -85,6 +85,23 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
+{{/* The value that controller.env gives a variable, or what is given as default. */}}
+{{- define "nodesmith.variable" -}}
+{{- $found := .default -}}
+{{- range .root.Values.controller.env -}}
+{{- if and (eq .name $.name) .value -}}{{- $found = .value -}}{{- end -}}
+{{- end -}}
+{{- $found -}}
+{{- end }}
+
+{{- define "nodesmith.leaseName" -}}
+{{- include "nodesmith.variable" (dict "root" . "name" "LEADER_ELECTION_NAME" "default" "karpenter-leader-election") -}}
+{{- end }}
+
+{{- define "nodesmith.leaseNamespace" -}}
+{{- include "nodesmith.variable" (dict "root" . "name" "LEADER_ELECTION_NAMESPACE" "default" .Release.Namespace) -}}
+{{- end }}
+
 {{- define "nodesmith.settings" -}}
 {{- $settings := .Values.settings -}}
 {{- range $name, $value := dict

@@ -18,6 +18,7 @@ from nodesmith.adapters.aws.client import SessionClients
 from nodesmith.adapters.aws.credentials import controller_session
 from nodesmith.adapters.clock import RealClock
 from nodesmith.adapters.kubernetes.kubeconfig import Connection, KubeconfigError, default_paths, in_cluster, load
+from nodesmith.adapters.kubernetes.rival import identity_of
 from nodesmith.adapters.telemetry.logs import json_log
 from nodesmith.app import Surroundings, run_controller
 from nodesmith.ports.errors import PortError
@@ -70,7 +71,7 @@ def _surroundings(
         connection=connection,
         clients=SessionClients(session),
         region=session.region_name or "",
-        identity=f"{environment.get('HOSTNAME') or socket.gethostname()}_{uuid4()}",
+        identity=identity_of(environment.get("HOSTNAME") or socket.gethostname(), str(uuid4())),
         log=log,
     )
 

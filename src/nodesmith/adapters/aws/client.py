@@ -21,7 +21,7 @@ from nodesmith.adapters.aws.callnumbers import CallNumbers
 from nodesmith.adapters.aws.errors import translate
 from nodesmith.adapters.aws.pace import BUDGETS, DEFAULT_BUDGET, Pace
 from nodesmith.ports.clock import Clock
-from nodesmith.ports.errors import Throttled, Unavailable
+from nodesmith.ports.errors import Refused, Throttled, Unavailable
 from nodesmith.ports.metrics import Metrics
 
 T = TypeVar("T")
@@ -35,6 +35,18 @@ _POOL: Final = 100
 
 Answer = Mapping[str, Any]
 """What boto3 returned."""
+
+
+READING: Final = ("Describe", "Get", "List", "Receive", "Simulate")
+
+
+class NotLeading(Refused):
+    """This replica must not change anything: it is not, or not any more, the leader."""
+
+
+def always() -> bool:
+    """Nobody else could be acting."""
+    return True
 
 
 class RunBlocking(Protocol):
@@ -94,8 +106,10 @@ class AwsClient:
         clock: Clock,
         run_blocking: RunBlocking,
         metrics: Metrics | None = None,
+        may_write: Callable[[], bool] = always,
     ) -> None:
         self.region = region
+        self._may_write = may_write
         self._calls = CallNumbers(metrics, clock)
         self._clients = clients
         self._clock = clock
@@ -169,6 +183,9 @@ class AwsClient:
         return found
 
     async def _once(self, service: str, operation: str, region: str, parameters: Mapping[str, Any]) -> Answer:
+        if not operation.startswith(READING) and not self._may_write():
+            raise NotLeading(f"{operation}: not the leader")
+
         def ask() -> Answer:
             client = self._clients.client(service, region)
             method = getattr(client, xform_name(operation))

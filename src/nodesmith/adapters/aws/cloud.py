@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
-from nodesmith.adapters.aws.client import AwsClient, Clients, RunBlocking
+from nodesmith.adapters.aws.client import AwsClient, Clients, RunBlocking, always
 from nodesmith.adapters.aws.cluster import ClusterSource
 from nodesmith.adapters.aws.drift import image_drift, instance_drift, static_drift
 from nodesmith.adapters.aws.health import InstanceHealth, SickInstance
@@ -78,11 +78,17 @@ class AwsCloud:
         clock: Clock,
         run_blocking: RunBlocking,
         metrics: Metrics,
+        may_write: Callable[[], bool] = always,
     ) -> None:
         workers = asyncio.Semaphore(WORKERS)
         cluster = settings.cluster_name
         self.client = AwsClient(
-            clients, region=settings.region, clock=clock, run_blocking=run_blocking, metrics=metrics
+            clients,
+            region=settings.region,
+            clock=clock,
+            run_blocking=run_blocking,
+            metrics=metrics,
+            may_write=may_write,
         )
         self.prices = Prices(self.client, clock, is_isolated=settings.is_isolated_vpc)
         self.types = TypeStore(self.client, clock)

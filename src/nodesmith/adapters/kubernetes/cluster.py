@@ -44,7 +44,7 @@ class KubernetesCluster:
         self, transport: Transport, *, may_write: Callable[[], bool] = always, chance: random.Random | None = None
     ) -> None:
         self._transport = transport
-        self._may_write = may_write
+        self.may_write = may_write
         self._chance = chance or random.Random()  # noqa: S311 - spreads reconnections; nothing is secret
 
     async def get(self, kind: Kind[T], name: str, *, namespace: str = "") -> T:
@@ -61,6 +61,10 @@ class KubernetesCluster:
             return await self._list(kind, requests.PAGE_SIZE)
         except Expired:
             return await self._list(kind, 0)
+
+    async def list_named(self, kind: Kind[T], name: str) -> Sequence[T]:
+        """The objects of this name, of all namespaces."""
+        return read_page(kind, await self._transport.send(requests.list_named(kind, name))).items
 
     async def _list(self, kind: Kind[T], limit: int) -> Listing[T]:
         items: list[T] = []
@@ -178,7 +182,7 @@ class KubernetesCluster:
         return str(answer["status"]["token"])
 
     async def _write(self, request: Request) -> bytes:
-        if not self._may_write():
+        if not self.may_write():
             raise NotLeading(f"{request.about}: not the leader")
         return await self._transport.send(request)
 

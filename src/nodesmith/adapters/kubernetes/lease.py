@@ -215,8 +215,8 @@ class Elector:
             self._seen = None
 
     async def _release(self) -> None:
-        """Nobody has to wait for the lease to run out after we said that we stopped."""
-        if self._seen is None or self.holder != self.identity:
+        """Nobody has to wait for the lease to run out after we stopped; one that was lost is not touched."""
+        if self._seen is None or self.holder != self.identity or not self.is_leading():
             return
         now = self.clock.now()
         gone = LeaseRecord("", 1, now, now, self._seen.record.transitions)

@@ -66,6 +66,11 @@ def list_page(kind: Kind[Any], *, continue_token: str = "", limit: int = PAGE_SI
     return Request("GET", object_path(kind), f"list {kind.plural}", query)
 
 
+def list_named(kind: Kind[Any], name: str) -> Request:
+    """Read the objects of one name, of all namespaces: what a role may allow for that name alone."""
+    return Request("GET", object_path(kind), f"list {kind.plural} {name}", {"fieldSelector": f"metadata.name={name}"})
+
+
 def watch(kind: Kind[Any], *, since: str, timeout_s: int) -> Request:
     """Follow all objects of a kind from a resource version on; the server ends it after the timeout."""
     query = {

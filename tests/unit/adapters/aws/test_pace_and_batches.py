@@ -302,3 +302,16 @@ async def test_threads_do_not_block_the_loop() -> None:
     threads = Threads(2)
     assert await threads(lambda: 41 + 1) == 42
     threads.close()
+
+
+def test_a_process_that_does_not_lead_only_reads() -> None:
+    async def body(clock: VirtualClock) -> None:
+        script = Scripted({}, {})
+        client = AwsClient(script, region="r", clock=clock, run_blocking=run_inline, may_write=lambda: False)
+        await client.call("ec2", "DescribeThings")
+        for operation in ("CreateFleet", "TerminateInstances", "CreateTags", "DeleteMessage", "DeleteLaunchTemplate"):
+            with pytest.raises(Refused, match="not the leader"):
+                await client.call("ec2", operation)
+        assert len(script.asked) == 1
+
+    run(body)
