@@ -105,6 +105,20 @@ def test_no_means_no(helm: Helm) -> None:
     assert {each["kind"] for each in made} & {"ServiceAccount", "PodDisruptionBudget"} == set()
 
 
+def test_the_role_is_about_the_lease_that_the_controller_is_told(helm: Helm) -> None:
+    def lease_of(*arguments: str) -> tuple[str, str]:
+        made = helm.template("--set=settings.clusterName=shop", *arguments)
+        [role] = [each for each in made if each["kind"] == "Role" and each["metadata"]["name"] == "karpenter"]
+        [named] = [rule for rule in role["rules"] if "resourceNames" in rule]
+        return role["metadata"]["namespace"], named["resourceNames"][0]
+
+    assert lease_of() == ("kube-system", "karpenter-leader-election")
+    name = "--set=controller.env[0].name=LEADER_ELECTION_NAME,controller.env[0].value=mine"
+    assert lease_of(name) == ("kube-system", "mine")
+    namespace = "controller.env[1].name=LEADER_ELECTION_NAMESPACE,controller.env[1].value=other"
+    assert lease_of(f"{name},{namespace}") == ("other", "mine")
+
+
 def test_terms_without_a_selector_mean_the_controllers_own_pods(helm: Helm) -> None:
     pod = only(helm.template("--set=settings.clusterName=shop"), "Deployment")["spec"]["template"]
     [apart] = pod["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]

@@ -153,6 +153,8 @@ class Elector:
         """Renew until that fails for as long as `renew_within`; another holder's name ends it at once."""
         while self.is_leading():
             await self.clock.sleep(self.terms.retry_every)
+            if not self.is_leading():
+                return  # the process was frozen meanwhile: the lease may be another's
             if not await self._try() and self.holder not in {"", self.identity}:
                 self._renewed_at = float("-inf")
 

@@ -189,6 +189,18 @@ async def test_who_was_frozen_does_not_lead_on_waking() -> None:
         assert not first.is_leading()
 
 
+async def test_one_that_was_frozen_writes_nothing_when_it_wakes() -> None:
+    lease, clock = OneLease(), ManualClock()
+    first = elector(lease, clock, "first")
+    async with running(first) as tasks:
+        await clock.advance(5)
+        written = len(lease.writers)
+        clock.freeze(30)
+        await clock.advance(5)
+        assert tasks[0].done()
+        assert len(lease.writers) == written
+
+
 async def test_a_write_whose_answer_was_lost_is_not_a_lost_leadership() -> None:
     lease, clock = OneLease(), ManualClock()
     first = elector(lease, clock, "first")
