@@ -187,7 +187,12 @@ def options_of(settings: Settings) -> Options:
         batch=BatchWindow(settings.batch.idle, settings.batch.longest),
         schedule=schedule_options,
         policy=Policy(options=schedule_options, spot_to_spot=gates.spot_to_spot_consolidation),
-        gates=Gates(node_repair=gates.node_repair, static_capacity=gates.static_capacity),
+        gates=Gates(
+            node_repair=gates.node_repair,
+            static_capacity=gates.static_capacity,
+            node_overlay=gates.node_overlay,
+            capacity_buffer=gates.capacity_buffer,
+        ),
         observes_state=not settings.disable_cluster_state_observability,
     )
 

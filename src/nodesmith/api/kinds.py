@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any, Final
 
 from nodesmith.api import core, storage
+from nodesmith.api.capacitybuffer import decode_capacity_buffer
 from nodesmith.api.ec2nodeclass import EC2NodeClass, decode_ec2nodeclass
 from nodesmith.api.kind import Kind, Manifest
 from nodesmith.api.nodeclaim import decode_node_claim
+from nodesmith.api.nodeoverlay import decode_node_overlay
 from nodesmith.api.nodepool import decode_node_pool
 from nodesmith.api.shapes import NodeClaimShape, NodeShape, PodShape
+from nodesmith.model.buffer import CapacityBuffer
 from nodesmith.model.labels import AWS_GROUP, GROUP
 from nodesmith.model.node import Node
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
+from nodesmith.model.overlay import NodeOverlay
 from nodesmith.model.pod import Pod
 from nodesmith.model.storage import CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass, VolumeAttachment
 from nodesmith.model.workload import DaemonSet, Namespace, PodDisruptionBudget, PriorityClass
@@ -27,10 +31,10 @@ NODE_POOL: Final[Kind[NodePool]] = Kind(GROUP, "v1", "NodePool", "nodepools", de
 NODE_CLAIM: Final[Kind[NodeClaim]] = Kind(
     GROUP, "v1", "NodeClaim", "nodeclaims", decode_node_claim, shape=NodeClaimShape
 )
-NODE_OVERLAY: Final = _raw(GROUP, "v1alpha1", "NodeOverlay", "nodeoverlays")
+NODE_OVERLAY: Final[Kind[NodeOverlay]] = Kind(GROUP, "v1alpha1", "NodeOverlay", "nodeoverlays", decode_node_overlay)
 EC2_NODE_CLASS: Final[Kind[EC2NodeClass]] = Kind(AWS_GROUP, "v1", "EC2NodeClass", "ec2nodeclasses", decode_ec2nodeclass)
-CAPACITY_BUFFER: Final = _raw(
-    "autoscaling.x-k8s.io", "v1beta1", "CapacityBuffer", "capacitybuffers", is_namespaced=True
+CAPACITY_BUFFER: Final[Kind[CapacityBuffer]] = Kind(
+    "autoscaling.x-k8s.io", "v1beta1", "CapacityBuffer", "capacitybuffers", decode_capacity_buffer, is_namespaced=True
 )
 
 POD: Final[Kind[Pod]] = Kind("", "v1", "Pod", "pods", core.decode_pod, is_namespaced=True, shape=PodShape)

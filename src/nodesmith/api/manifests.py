@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nodesmith.api import kinds
+from nodesmith.api.capacitybuffer import SCALABLE_KINDS, shape_of_template, shape_of_workload
 from nodesmith.api.check import check
 from nodesmith.api.core import DEFAULT_NAMESPACE, POD_SPECS, decode_pod
 from nodesmith.api.documents import Document, Reading, read_paths
@@ -23,9 +24,11 @@ from nodesmith.api.meta import derived_uid
 from nodesmith.api.settle import settle
 from nodesmith.api.validation import validate
 from nodesmith.api.workloads import EXPANDED, Owned, expand
+from nodesmith.model.buffer import BufferShape, CapacityBuffer
 from nodesmith.model.node import Node
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
+from nodesmith.model.overlay import NodeOverlay
 from nodesmith.model.pod import Pod
 from nodesmith.model.storage import CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass, VolumeAttachment
 from nodesmith.model.workload import DaemonSet, Namespace, PodDisruptionBudget, PriorityClass
@@ -38,11 +41,16 @@ DEFAULT_NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The cluster, its node classes, and what was wrong with the files."""
+    """The cluster, its node classes, and what was wrong with the files.
+
+    `buffers` are CapacityBuffers with what they keep room for; None where that is not among the manifests.
+    """
 
     snapshot: Snapshot
     node_classes: tuple[EC2NodeClass, ...] = ()
     faults: tuple[Fault, ...] = ()
+    overlays: tuple[NodeOverlay, ...] = ()
+    buffers: tuple[tuple[CapacityBuffer, BufferShape | None], ...] = ()
 
 
 @dataclass(slots=True)
@@ -51,6 +59,7 @@ class Objects:
 
     by_kind: dict[str, list[Any]] = field(default_factory=dict)
     workloads: list[Manifest] = field(default_factory=list)
+    templates: list[Manifest] = field(default_factory=list)
 
     def of(self, kind: Kind[Any]) -> list[Any]:
         """The list of this kind's values."""
@@ -74,6 +83,8 @@ _KEPT: Final[tuple[tuple[Kind[Any], type[Any]], ...]] = (
 _ALSO: Final[tuple[tuple[Kind[Any], type[Any]], ...]] = (
     (kinds.PRIORITY_CLASS, PriorityClass),
     (kinds.EC2_NODE_CLASS, EC2NodeClass),
+    (kinds.NODE_OVERLAY, NodeOverlay),
+    (kinds.CAPACITY_BUFFER, CapacityBuffer),
 )
 _WRITTEN: Final = (kinds.NODE_POOL, kinds.EC2_NODE_CLASS, kinds.NODE_OVERLAY, kinds.CAPACITY_BUFFER)
 _READ: Final = frozenset(kind.name for kind, _ in (*_KEPT, *_ALSO))
@@ -95,7 +106,13 @@ def assemble(reading: Reading, *, now: datetime = DEFAULT_NOW) -> Loaded:
     store = Store()
     for kind, model in _KEPT:
         store.replace(model, objects.of(kind))
-    return Loaded(store.snapshot(now), tuple(objects.of(kinds.EC2_NODE_CLASS)), tuple(faults))
+    return Loaded(
+        store.snapshot(now),
+        tuple(objects.of(kinds.EC2_NODE_CLASS)),
+        tuple(faults),
+        tuple(objects.of(kinds.NODE_OVERLAY)),
+        tuple((buffer, _shape_for(buffer, objects)) for buffer in objects.of(kinds.CAPACITY_BUFFER)),
+    )
 
 
 def _collect(document: Document, objects: Objects) -> list[Fault]:
@@ -111,6 +128,8 @@ def _collect(document: Document, objects: Objects) -> list[Fault]:
     manifest = _in_namespace(manifest) if kind.is_namespaced else manifest
     if kind.name in EXPANDED:
         objects.workloads.append(manifest)
+    elif kind is kinds.POD_TEMPLATE:
+        objects.templates.append(manifest)
     elif kind.name in _READ:
         objects.of(kind).append(_listed_pod(manifest) if kind is kinds.POD else kind.decode(manifest))
     return faults
@@ -142,6 +161,25 @@ def _in_namespace(manifest: Manifest) -> Manifest:
     if metadata.get("namespace"):
         return manifest
     return {**manifest, "metadata": {**metadata, "namespace": DEFAULT_NAMESPACE}}
+
+
+def _shape_for(buffer: CapacityBuffer, objects: Objects) -> BufferShape | None:
+    """What the buffer keeps room for, if it is among the manifests."""
+    reference = buffer.scalable
+    if reference is None:
+        named = _named(objects.templates, "PodTemplate", buffer.template_name, buffer.meta.namespace)
+        return shape_of_template(named) if named is not None else None
+    named = _named(objects.workloads, reference.kind, reference.name, buffer.meta.namespace)
+    return shape_of_workload(named) if named is not None and reference.kind in SCALABLE_KINDS else None
+
+
+def _named(manifests: Iterable[Manifest], kind: str, name: str, namespace: str) -> Manifest | None:
+    wanted = (kind, name, namespace)
+    for each in manifests:
+        meta = each["metadata"]
+        if (each["kind"], meta.get("name"), meta.get("namespace")) == wanted:
+            return each
+    return None
 
 
 def _expand(objects: Objects) -> None:

@@ -13,9 +13,9 @@ from nodesmith.cli import consolidation
 from nodesmith.cli.machines import print_plan
 from nodesmith.cli.reading import UNPLACED, Output, print_document, print_lines, read_problem, wide_console
 from nodesmith.decide.schedule.bound import Bound, lower_bound
-from nodesmith.decide.schedule.problem import Options, PricingPolicy, Problem
+from nodesmith.decide.schedule.checked import checked, nothing
+from nodesmith.decide.schedule.problem import MinValuesPolicy, Options, PreferencePolicy, PricingPolicy, Problem
 from nodesmith.decide.schedule.solve import schedule
-from nodesmith.decide.schedule.validate import validate
 from nodesmith.plan.reason import Unplaced
 from nodesmith.plan.result import consolidation_to_json, schedule_to_json
 from nodesmith.plan.schedule import SchedulePlan
@@ -41,6 +41,12 @@ def run(
     pricing: Annotated[
         PricingPolicy, typer.Option(help="Take the cheapest valid plan, or the one that Karpenter's rule leads to.")
     ] = PricingPolicy.LOWEST,
+    preference_policy: Annotated[
+        PreferencePolicy, typer.Option(help="Whether preferred affinity and ScheduleAnyway spread are minded.")
+    ] = PreferencePolicy.RESPECT,
+    min_values_policy: Annotated[
+        MinValuesPolicy, typer.Option(help="Whether minValues that cannot be met block a machine or are lowered.")
+    ] = MinValuesPolicy.STRICT,
     consolidate: Annotated[bool, typer.Option("--consolidate", help="Say which nodes would leave now.")] = False,
     until_quiet: Annotated[
         bool, typer.Option("--until-quiet", help="As --consolidate, step after step until nothing is left to do.")
@@ -50,15 +56,17 @@ def run(
     ] = False,
 ) -> None:
     """Say what would be bought for the pods in manifests, and where each pod would go; or which nodes would leave."""
-    problem = read_problem(filename, catalog, Options(pricing=pricing))
+    options = Options(preferences=preference_policy, min_values=min_values_policy, pricing=pricing)
+    problem = read_problem(filename, catalog, options)
     if consolidate or until_quiet or curve:
         _take_away(problem, output, until_quiet=until_quiet, curve=curve)
         return
     started = perf_counter()
-    plan = schedule(problem)
+    result = checked(problem, schedule)
     solve_ms = (perf_counter() - started) * 1000
-    for violation in validate(problem, plan):
-        typer.echo(f"error: the plan breaks a rule, which is a fault of nodesmith: {violation}", err=True)
+    for fault in result.faults:
+        typer.echo(f"error: the plan breaks a rule, which is a fault of nodesmith: {fault}", err=True)
+    plan = result.plan or nothing(problem)
     if output is Output.TABLE:
         print_plan(wide_console(), problem, plan, measure(problem, plan))
     else:

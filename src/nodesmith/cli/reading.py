@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -15,8 +15,11 @@ from rich.console import Console
 from nodesmith.adapters.aws.shipped import shipped_types
 from nodesmith.api.catalog import CatalogError, Catalogue, load_catalogue
 from nodesmith.api.fault import errors
-from nodesmith.api.manifests import load
+from nodesmith.api.manifests import Loaded, load
+from nodesmith.decide.lifecycle.buffers import virtual_pods
+from nodesmith.decide.schedule.overlays import Overlaid, overlaid
 from nodesmith.decide.schedule.problem import Options, Problem, pods_to_place
+from nodesmith.model.pod import Pod
 
 UNPLACED: Final = 1
 BAD_INPUT: Final = 2
@@ -47,9 +50,28 @@ def read_problem(paths: Sequence[Path], catalog: Path | None, options: Options) 
     for fault in faults:
         typer.echo(fault, err=True)
     snapshot = loaded.snapshot
-    return Problem(
-        snapshot, {pool.name: types.of(pool.name) for pool in snapshot.pools}, pods_to_place(snapshot), options=options
-    )
+    offered = overlaid({pool.name: types.of(pool.name) for pool in snapshot.pools}, snapshot.pools, loaded.overlays)
+    for line in _overlay_lines(offered):
+        typer.echo(line, err=True)
+    pods = (*pods_to_place(snapshot), *_room(loaded))
+    return Problem(snapshot, offered.catalog, pods, options=options)
+
+
+def _overlay_lines(offered: Overlaid) -> Iterator[str]:
+    """The overlays that are not in force, and why."""
+    for name in sorted(offered.faulty):
+        yield f"warning: NodeOverlay {name} is not applied: {offered.faulty[name]}"
+    for name in sorted(offered.conflicting):
+        yield f"warning: NodeOverlay {name} is not applied: conflict with another overlay"
+
+
+def _room(loaded: Loaded) -> Iterator[Pod]:
+    """The pods that stand for the room that CapacityBuffers keep."""
+    for buffer, shape in loaded.buffers:
+        if shape is None:
+            typer.echo(f"warning: CapacityBuffer {buffer.key} keeps no room: what it refers to is not there", err=True)
+        else:
+            yield from virtual_pods(buffer, shape)
 
 
 def read_types(catalog: Path | None) -> Catalogue:

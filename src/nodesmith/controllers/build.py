@@ -22,12 +22,14 @@ from nodesmith.adapters.kubernetes.reflector import Reflector
 from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.api.kind import Kind
 from nodesmith.api.kinds import (
+    CAPACITY_BUFFER,
     CSI_NODE,
     DAEMON_SET,
     EC2_NODE_CLASS,
     NAMESPACE,
     NODE,
     NODE_CLAIM,
+    NODE_OVERLAY,
     NODE_POOL,
     PERSISTENT_VOLUME,
     PERSISTENT_VOLUME_CLAIM,
@@ -48,9 +50,11 @@ from nodesmith.controllers.supervisor import supervise
 from nodesmith.controllers.transitions import Transitions
 from nodesmith.controllers.wiring import Wiring
 from nodesmith.decide.schedule.checked import Solve
+from nodesmith.model.buffer import CapacityBuffer
 from nodesmith.model.node import Node
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
+from nodesmith.model.overlay import NodeOverlay
 from nodesmith.model.pod import Pod
 from nodesmith.model.storage import CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass, VolumeAttachment
 from nodesmith.model.workload import DaemonSet, Namespace, PodDisruptionBudget
@@ -76,6 +80,16 @@ WATCHED: Final[dict[Kind[Any], type[Any]]] = {
     VOLUME_ATTACHMENT: VolumeAttachment,
 }
 """What is watched, and the model type that the store keeps it as."""
+
+
+def watched(options: Options) -> dict[Kind[Any], type[Any]]:
+    """The same, with what is only looked at when its feature gate is open."""
+    more: dict[Kind[Any], type[Any]] = {}
+    if options.gates.node_overlay:
+        more[NODE_OVERLAY] = NodeOverlay
+    if options.gates.capacity_buffer:
+        more[CAPACITY_BUFFER] = CapacityBuffer
+    return {**WATCHED, **more}
 
 
 async def in_thread(work: Callable[[], R]) -> R:
@@ -114,7 +128,8 @@ class Controllers:
 
 def new_store(options: Options) -> Store:
     """An empty store for what is watched."""
-    return Store((*SNAPSHOT_TYPES, EC2NodeClass), nomination_window=nomination_window(options.batch.longest))
+    others = [each for each in watched(options).values() if each not in SNAPSHOT_TYPES]
+    return Store((*SNAPSHOT_TYPES, *others), nomination_window=nomination_window(options.batch.longest))
 
 
 def build(
@@ -135,7 +150,8 @@ def build(
     a rule; None: the plain greedy.
     """
     store = new_store(options) if store is None else store
-    feed = Feed(store, WATCHED)
+    kinds = watched(options)
+    feed = Feed(store, kinds)
     writer = Writer(ports.cluster, feed.apply)
     decisions = Decisions(ports.log, kept=options.decisions_kept)
     shell = Shell(
@@ -159,7 +175,7 @@ def build(
         Transitions(feed, ports.metrics, ports.clock)
     synced = asyncio.Event()
     watching: dict[str, Service] = {}
-    for kind in WATCHED:
+    for kind in kinds:
         sink = _Sink(feed, kind, partial(_check_synced, store, synced))
         reflector = Reflector(ports.cluster, kind, sink, ports.clock, ports.log, rng)
         watching[f"watch-{kind.plural}"] = reflector

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from nodesmith.controllers.batcher import Batcher
+from nodesmith.controllers.capacitybuffer import BufferStatus
 from nodesmith.controllers.controller import SINGLETON, Again, Controller, Outcome, Service
 from nodesmith.controllers.decisions import Decisions
 from nodesmith.controllers.disruption.loop import Decide, DisruptionLoop, Validate
@@ -26,6 +27,7 @@ from nodesmith.controllers.nodepool.node_class import NodeClassStatus
 from nodesmith.controllers.nodepool.registrations import RegistrationHealth
 from nodesmith.controllers.nodepool.static import StaticPools
 from nodesmith.controllers.nodepool.status import NodePoolStatus
+from nodesmith.controllers.overlays import OverlayStatus
 from nodesmith.controllers.ports import Ports
 from nodesmith.controllers.provisioning.bookkeeping import PodTimes
 from nodesmith.controllers.provisioning.provisioner import Provisioner
@@ -100,6 +102,9 @@ class Fleet:
         self.disruption = each("disruption", loop.reconcile, workers=1)
         self.claim_garbage = each("nodeclaim.garbagecollection", ClaimGarbage(shell).reconcile, workers=1)
         self.machine_garbage = each("instance.garbagecollection", MachineGarbage(shell).reconcile, workers=1)
+        self.overlays = each("nodeoverlay", OverlayStatus(shell).reconcile, workers=1)
+        buffers = BufferStatus(shell, ports.cluster, self.batcher.trigger)
+        self.buffers = each("capacitybuffer", buffers.reconcile, workers=1)
         self._batching = Batching(self.batcher, self.provisioner)
         self._interruption = InterruptionService(shell, ports.queue, self.batcher.trigger) if ports.queue else None
         ask = ports.sick_instances
@@ -154,6 +159,10 @@ class Fleet:
             controllers.append(self.repair)
         if self._shell.options.gates.static_capacity:
             controllers.append(self.static)
+        if self._shell.options.gates.node_overlay:
+            controllers.append(self.overlays)
+        if self._shell.options.gates.capacity_buffer:
+            controllers.append(self.buffers)
         if self.lessons is not None:
             controllers.append(self.lessons)
         controllers += [each for each in (self._shifts, self._sick) if each is not None]

@@ -11,9 +11,11 @@ from typing import Final, Protocol, TypeVar
 from nodesmith.actuate.claims import Claims
 from nodesmith.actuate.writer import Writer
 from nodesmith.controllers.batcher import BatchWindow
+from nodesmith.controllers.bufferbook import BufferBook
 from nodesmith.controllers.controller import Telemetry
 from nodesmith.controllers.freshness import Freshness
 from nodesmith.decide.disrupt.policy import Policy
+from nodesmith.decide.schedule.overlays import OverlaidCatalogs
 from nodesmith.decide.schedule.problem import Options as ScheduleOptions
 from nodesmith.model.labels import AWS_GROUP
 from nodesmith.model.nodeclaim import NodeClaim
@@ -45,6 +47,8 @@ class Gates:
 
     node_repair: bool = False
     static_capacity: bool = False
+    node_overlay: bool = False
+    capacity_buffer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class Shell:
     run_solver: RunSolver
     freshness: Freshness
     scenarios: Scenarios | None = None
+    overlays: OverlaidCatalogs = field(default_factory=OverlaidCatalogs)
+    buffers: BufferBook = field(default_factory=BufferBook)
 
     @property
     def telemetry(self) -> Telemetry:

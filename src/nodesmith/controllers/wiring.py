@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from nodesmith.api.ec2nodeclass import EC2NodeClass
-from nodesmith.api.kinds import EC2_NODE_CLASS, NODE, NODE_CLAIM, NODE_POOL, POD, VOLUME_ATTACHMENT
+from nodesmith.api.kinds import (
+    CAPACITY_BUFFER,
+    EC2_NODE_CLASS,
+    NODE,
+    NODE_CLAIM,
+    NODE_OVERLAY,
+    NODE_POOL,
+    POD,
+    VOLUME_ATTACHMENT,
+)
 from nodesmith.controllers.feed import Feed
 from nodesmith.controllers.fleet import Fleet
 from nodesmith.controllers.nodepool.status import COUNT_WITHIN
 from nodesmith.decide.lifecycle.pod_events import counts
+from nodesmith.model.buffer import CapacityBuffer
 from nodesmith.model.labels import NODEPOOL
 from nodesmith.model.node import Node
-from nodesmith.model.nodeclaim import NodeClaim
+from nodesmith.model.nodeclaim import READY, NodeClaim
 from nodesmith.model.nodepool import NodePool
+from nodesmith.model.overlay import NodeOverlay
 from nodesmith.model.pod import Pod
 from nodesmith.model.storage import VolumeAttachment
 from nodesmith.model.taints import DISRUPTED
@@ -30,6 +41,8 @@ class Wiring:
         feed.listen(NODE_POOL, self._pool)
         feed.listen(EC2_NODE_CLASS, self._node_class)
         feed.listen(VOLUME_ATTACHMENT, self._attachment)
+        feed.listen(NODE_OVERLAY, self._overlay)
+        feed.listen(CAPACITY_BUFFER, self._buffer)
 
     def _claim(self, before: NodeClaim | None, after: NodeClaim | None) -> None:
         claim = after or before
@@ -93,6 +106,9 @@ class Wiring:
         for claim in self._store.all(NodeClaim):
             if claim.pool_name == pool.name:
                 self._fleet.claim_disruption.mark(claim.name)
+        if before is None or after is None or before.conditions.get(READY) != after.conditions.get(READY):
+            for overlay in self._store.all(NodeOverlay):
+                self._fleet.overlays.mark(overlay.name)
 
     def _node_class(self, before: EC2NodeClass | None, after: EC2NodeClass | None) -> None:
         node_class = after or before
@@ -110,6 +126,18 @@ class Wiring:
         attachment = after or before
         if attachment is not None and attachment.node_name:
             self._fleet.termination.mark(attachment.node_name)
+
+    def _overlay(self, before: NodeOverlay | None, after: NodeOverlay | None) -> None:
+        """What one overlay says may conflict with what another says."""
+        is_new = before is None or after is None or before.meta.generation != after.meta.generation
+        names = [each.name for each in (after or before,) if each is not None]
+        for name in [each.name for each in self._store.all(NodeOverlay)] if is_new else names:
+            self._fleet.overlays.mark(name)
+
+    def _buffer(self, before: CapacityBuffer | None, after: CapacityBuffer | None) -> None:
+        buffer = after or before
+        if buffer is not None:
+            self._fleet.buffers.mark(buffer.key)
 
     def _pool_counts(self, name: str) -> None:
         if name:

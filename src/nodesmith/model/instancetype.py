@@ -50,13 +50,17 @@ class Offering:
 
 @dataclass(frozen=True, slots=True)
 class InstanceType:
-    """A machine shape. `requirements` say its labels (several values: the launch decides; none: label absent)."""
+    """A machine shape. `requirements` say its labels (several values: the launch decides; none: label absent).
+
+    `is_overlaid`: a NodeOverlay added to its capacity.
+    """
 
     name: str
     requirements: Requirements
     capacity: Resources
     overhead: Overhead
     offerings: tuple[Offering, ...]
+    is_overlaid: bool = False
     allocatable: Resources = field(init=False)
 
     def __post_init__(self) -> None:

@@ -25,7 +25,8 @@ class Purchase:
 class PlannedClaim:
     """A machine to buy. Each of `instance_types` (in price order) holds its pods and daemons.
 
-    `requests` are those of the pods and the least daemons. `pods` are keys, sorted.
+    `requests` are those of the pods and the least daemons. `pods` are keys, sorted. `has_price_overlay` and
+    `has_capacity_overlay`: NodeOverlays say something of the types.
     """
 
     pool_name: str
@@ -35,6 +36,8 @@ class PlannedClaim:
     pods: tuple[str, ...]
     cheapest: Purchase
     is_min_values_relaxed: bool = False
+    has_price_overlay: bool = False
+    has_capacity_overlay: bool = False
 
 
 @dataclass(frozen=True, slots=True)

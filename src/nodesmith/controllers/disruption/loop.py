@@ -109,7 +109,7 @@ class DisruptionLoop:
         sight = Sight.of(snapshot)
         if sight.is_as_before(self._nothing_to_see):
             return Again(QUIET)
-        catalog, policy = await self._catalog(snapshot), self._policy()
+        catalog, policy = await self._catalog(snapshot), self._policy(snapshot)
         self._prices.tell(snapshot, catalog)
         started = self._shell.clock.monotonic()
         verdict = await self._shell.run_solver(
@@ -144,8 +144,9 @@ class DisruptionLoop:
     async def _catalog(self, snapshot: Snapshot) -> Catalog:
         return await catalog_of(self._shell, [pool for pool in snapshot.pools if may_disrupt(pool)])
 
-    def _policy(self) -> Policy:
-        return replace(self._shell.options.policy, queued=self._queue.queued_provider_ids())
+    def _policy(self, snapshot: Snapshot) -> Policy:
+        buffered = self._shell.buffers.hosts(snapshot)
+        return replace(self._shell.options.policy, queued=self._queue.queued_provider_ids(), buffered=buffered)
 
     async def _carry_out(self, command: Command, snapshot: Snapshot, catalog: Catalog) -> None:
         wait = command.method.validation_wait
@@ -174,7 +175,7 @@ class DisruptionLoop:
 
     async def _valid(self, command: Command, snapshot: Snapshot, catalog: Catalog) -> Command | None:
         """The command if it breaks no rule, else what the plain greedy makes of the cluster if that breaks none."""
-        policy = self._policy()
+        policy = self._policy(snapshot)
         problem, faults = await self._judged(command, snapshot, catalog, policy)
         if not faults:
             return command
@@ -205,7 +206,7 @@ class DisruptionLoop:
 
     async def _uphold(self, command: Command, snapshot: Snapshot, catalog: Catalog) -> Command | None:
         """The command as it is decided now, or None when it no longer stands."""
-        policy = self._policy()
+        policy = self._policy(snapshot)
         answer = await self._shell.run_solver(
             lambda: self._validate(command, snapshot, catalog, now=snapshot.taken_at, policy=policy)
         )

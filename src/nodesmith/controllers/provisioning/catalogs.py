@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from nodesmith.controllers.shell import Shell, is_managed
+from nodesmith.decide.schedule.problem import Catalog
 from nodesmith.model.instancetype import InstanceType
 from nodesmith.model.nodeclaim import READY
 from nodesmith.model.nodepool import NodePool
+from nodesmith.model.overlay import NodeOverlay
 from nodesmith.ports.errors import PortError
 
 
@@ -16,8 +18,15 @@ def may_buy(pool: NodePool) -> bool:
     return may_disrupt(pool) and not pool.is_static
 
 
-async def catalog_of(shell: Shell, pools: Iterable[NodePool]) -> dict[str, Sequence[InstanceType]]:
-    """Instance types by pool; a pool that has none, or cannot tell, is left out."""
+async def catalog_of(shell: Shell, pools: Sequence[NodePool]) -> Catalog:
+    """Instance types by pool, as NodeOverlays have them; a pool that has none, or cannot tell, is left out."""
+    catalog = await types_of(shell, pools)
+    overlays = shell.store.all(NodeOverlay) if shell.options.gates.node_overlay else ()
+    return shell.overlays.of(catalog, pools, overlays).catalog if overlays else catalog
+
+
+async def types_of(shell: Shell, pools: Iterable[NodePool]) -> dict[str, Sequence[InstanceType]]:
+    """Instance types by pool, as the cloud tells them."""
     catalog: dict[str, Sequence[InstanceType]] = {}
     for pool in pools:
         try:

@@ -20,6 +20,7 @@ from nodesmith.controllers.provisioning.catalogs import catalog_of, may_buy
 from nodesmith.controllers.provisioning.naming import create_named
 from nodesmith.controllers.shell import Shell
 from nodesmith.decide.disrupt.protection import Guards, is_protected, prevents
+from nodesmith.decide.lifecycle.buffers import is_virtual
 from nodesmith.decide.lifecycle.newclaim import claim_for, planned_pods
 from nodesmith.decide.schedule.checked import Solve
 from nodesmith.decide.schedule.problem import Catalog, Problem, pods_to_place
@@ -73,7 +74,7 @@ class Provisioner:
         ]
         if any(now - claim.meta.created_at < PATIENCE for claim in launching):
             return Again(LOOK_AGAIN)
-        pods = _pods_to_place(snapshot, launching, now)
+        pods = _pods_to_place(snapshot, self._shell.buffers.pods(), launching, now)
         if not pods:
             return DONE
         catalog = await self._catalog(snapshot, launching)
@@ -104,11 +105,16 @@ class Provisioner:
         return catalog
 
     async def _carry_out(self, problem: Problem, plan: SchedulePlan) -> None:
+        room = [pod for pod in problem.pods if is_virtual(pod)]
         pods = {pod.key: pod for pod in problem.pods}
-        self._tell_unplaced(plan, pods)
+        kept = {pod.key for pod in room}
+        self._tell_unplaced(plan, {key: pod for key, pod in pods.items() if key not in kept})
         names = await self._buy(problem, plan)
+        self._shell.buffers.planned(plan, room, names)
         for key, place in plan.placements.items():
             pod = pods.get(key)
+            if key in kept:
+                continue
             if isinstance(place, OnNode):
                 self._nominate(problem.snapshot, place.node, pod)
             elif isinstance(place, OnClaim) and (name := names[place.index]):
@@ -178,18 +184,19 @@ class Provisioner:
         return record
 
     def _tell_unplaced(self, plan: SchedulePlan, pods: dict[str, Pod]) -> None:
-        unplaced = plan.unplaced
+        unplaced = {key: why for key, why in plan.unplaced.items() if key in pods}
         ignored = sum(why.blocked.code in _IGNORED for why in unplaced.values())
         self._shell.metrics.set("scheduler_ignored_pods_count", ignored)
         self._shell.metrics.set("scheduler_unschedulable_pods_count", len(unplaced), controller="provisioner")
         for key, why in unplaced.items():
-            if key in pods:
-                self._shell.events.publish(tell.failed_scheduling(pods[key], str(why)))
+            self._shell.events.publish(tell.failed_scheduling(pods[key], str(why)))
 
     def _tell_no_plan(self, pods: Sequence[Pod]) -> None:
         """Nothing is done; the pods are planned for again when they are next told of (every ten seconds)."""
         self._shell.metrics.set("scheduler_unschedulable_pods_count", len(pods), controller="provisioner")
         for pod in pods:
+            if is_virtual(pod):
+                continue
             self._shell.events.publish(tell.failed_scheduling(pod, "every plan that was made breaks a rule"))
 
     def _nominate(self, snapshot: Snapshot, node_name: str, pod: Pod | None) -> None:
@@ -202,13 +209,18 @@ class Provisioner:
         self._shell.events.publish(tell.nominated(pod, node=node, claim=claim))
 
 
-def _pods_to_place(snapshot: Snapshot, launching: Sequence[NodeClaim], now: datetime) -> tuple[Pod, ...]:
-    """The pods that need a node now: not those a machine is on its way for, nor those that cannot move yet."""
+def _pods_to_place(
+    snapshot: Snapshot, room: Sequence[Pod], launching: Sequence[NodeClaim], now: datetime
+) -> tuple[Pod, ...]:
+    """The pods that need a node now: not those a machine is on its way for, nor those that cannot move yet.
+
+    Among them are those that stand for `room` that is to be kept.
+    """
     promised = frozenset[str]().union(*(planned_pods(claim) for claim in launching))
     guards = Guards.of(snapshot.budgets)
     return tuple(
         pod
-        for pod in pods_to_place(snapshot)
+        for pod in (*pods_to_place(snapshot), *room)
         if pod.key not in promised and (not pod.node_name or _may_move(pod, guards, now))
     )
 

@@ -328,6 +328,7 @@ CONSOLIDATION_RULES: Final[tuple[MethodRule, ...]] = (
     untyped,
     unlabelled,
     never_consolidated,
+    with_buffer,
     empty,
     only_when_empty,
     young,

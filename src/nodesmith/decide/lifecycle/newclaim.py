@@ -12,6 +12,7 @@ from typing import Final
 
 from nodesmith.decide.disrupt.policy import REPLACES_FOR
 from nodesmith.model.labels import (
+    CAPACITY_OVERLAY_APPLIED,
     INSTANCE_TYPE,
     MIN_VALUES_RELAXED,
     NODECLASS,
@@ -19,6 +20,7 @@ from nodesmith.model.labels import (
     NODEPOOL_HASH,
     NODEPOOL_HASH_VERSION,
     NODEPOOL_HASH_VERSION_VALUE,
+    PRICE_OVERLAY_APPLIED,
     TERMINATION_FINALIZER,
     WELL_KNOWN,
     is_restricted,
@@ -53,6 +55,8 @@ def claim_for(
     requirements = planned.requirements.without((INSTANCE_TYPE,)) & Requirements.of((listed,))
     annotations = {
         MIN_VALUES_RELAXED: "true" if planned.is_min_values_relaxed else "false",
+        **({PRICE_OVERLAY_APPLIED: "true"} if planned.has_price_overlay else {}),
+        **({CAPACITY_OVERLAY_APPLIED: "true"} if planned.has_capacity_overlay else {}),
         PLANNED_PODS: json.dumps(planned.pods, separators=(",", ":")),
         **_provenance(decision_id, replaces_for),
     }

@@ -64,10 +64,11 @@ def _taint_faults(pool: NodePool) -> Iterator[str]:
 
 def _requirement_faults(pool: NodePool) -> Iterator[str]:
     for key in sorted(pool.requirements.by_key):
-        yield from _faults_of(pool.requirements.by_key[key])
+        yield from requirement_faults(pool.requirements.by_key[key])
 
 
-def _faults_of(requirement: Requirement) -> Iterator[str]:
+def requirement_faults(requirement: Requirement) -> Iterator[str]:
+    """Every fault of one requirement."""
     key = requirement.key
     if key == NODEPOOL:
         yield f'invalid key: "{key}" in requirements, restricted'

@@ -67,6 +67,8 @@ class Claims:
             pods=tuple(sorted(pods)),
             cheapest=Purchase(universe.types[int(kinds[0])].name, cheapest.zone, cheapest.capacity_type, price),
             is_min_values_relaxed=relaxed is not None,
+            has_price_overlay=bool(universe.is_overlaid[offers].any()),
+            has_capacity_overlay=any(universe.types[kind].is_overlaid for kind in listed),
         )
 
     def reach(self, bin_: int) -> Reach:

@@ -92,6 +92,7 @@ class Universe:
             [offering.is_available and offering.price is not None for offering in self.offerings],
             dtype=np.bool_,
         )
+        self.is_overlaid = np.array([bool(offering.overlay) for offering in self.offerings], dtype=np.bool_)
         self.reserved = np.flatnonzero([offering.is_reserved for offering in self.offerings])
         self.allocatable = dimensions.matrix([each.allocatable for each in self.types])
         self._columns: dict[str, Column] = {}
