@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from nodesmith.adapters.aws.client import AwsClient
+from nodesmith.adapters.aws.errors import AwsRefused
 from nodesmith.install.doctor.awsfacts import Caller, EksCluster, Quota
 from nodesmith.install.doctor.gather.paging import marked
 from nodesmith.install.roles import SpotRole
@@ -14,6 +16,7 @@ from nodesmith.ports.errors import NotFound
 
 _QUOTAS: Final = {"L-1216C47A": "", "L-34B43A08": "spot"}
 """Running vCPUs of standard instances by quota code, with the lifecycle that they count."""
+_UNCHANGED: Final = "NoSuchResourceException"
 _STANDARD: Final = frozenset("acdhimrtz")
 
 
@@ -76,12 +79,24 @@ async def quotas(client: AwsClient) -> tuple[Quota, ...]:
     instances = [each for reservation in reservations for each in reservation.get("Instances") or ()]
     found = []
     for code, lifecycle in _QUOTAS.items():
-        told = await client.call("service-quotas", "GetServiceQuota", ServiceCode="ec2", QuotaCode=code)
-        quota = told["Quota"]
+        quota = await _quota(client, code)
         own = [each for each in instances if (each.get("InstanceLifecycle") or "") == lifecycle]
         used = sum(_cpus(each) for each in own if str(each.get("InstanceType") or " ")[0] in _STANDARD)
         found.append(Quota(str(quota["QuotaName"]), int(quota["Value"]), used))
     return tuple(found)
+
+
+async def _quota(client: AwsClient, code: str) -> Mapping[str, Any]:
+    """The account's quota, or AWS's where nobody ever changed it."""
+    asked: dict[str, Any] = {"ServiceCode": "ec2", "QuotaCode": code}
+    try:
+        told = await client.call("service-quotas", "GetServiceQuota", **asked)
+    except AwsRefused as error:
+        if error.answer.code != _UNCHANGED:
+            raise
+        told = await client.call("service-quotas", "GetAWSDefaultServiceQuota", **asked)
+    quota: Mapping[str, Any] = told["Quota"]
+    return quota
 
 
 def _cpus(instance: dict[str, Any]) -> int:

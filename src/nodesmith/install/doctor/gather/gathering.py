@@ -186,21 +186,26 @@ async def _settings_faults(sources: Sources, controller: Controller | None) -> t
 
 async def _identity(subject: _Subject) -> Identity:
     client, name = subject.aws, subject.sources.cluster_name
-    identities = await seen(identity.pod_identities(client, name))
+    identities = await seen(_pod_identities(subject))
     profiles = {each: await seen(identity.profile(client, each)) for each in _profile_names(subject.classes())}
     role = await seen(_controller_role(subject, identities))
     session = await seen(_session(subject, identities, role))
+    node_roles = _role_names(subject.classes(), profiles)
     return Identity(
         provider=await seen(_provider(subject)),
         providers=await seen(identity.providers(client)),
         pod_identities=identities,
         controller_role=role,
-        node_roles={each: await seen(_node_role(client, each)) for each in _role_names(subject.classes(), profiles)},
+        node_roles={each: await seen(_node_role(client, each)) for each in node_roles},
         profiles=profiles,
-        access_entries=await seen(identity.access_entries(client, name)),
+        access_entries=await seen(identity.access_entries(client, name, node_roles)),
         assumed=session if isinstance(session, Unseen) else session[0],
         rehearsals=await seen(_rehearsals(subject, session)),
     )
+
+
+async def _pod_identities(subject: _Subject) -> tuple[PodIdentity, ...]:
+    return await identity.pod_identities(subject.aws, subject.names())
 
 
 async def _provider(subject: _Subject) -> Provider | None:

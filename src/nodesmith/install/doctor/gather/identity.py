@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from nodesmith.adapters.aws.client import AwsClient
 from nodesmith.install.doctor.awsfacts import AccessEntry, Document, PodIdentity, Profile, Provider, Role
 from nodesmith.install.doctor.gather.paging import marked
 from nodesmith.install.documents import as_document
+from nodesmith.install.identity import associations
+from nodesmith.install.names import Names
 from nodesmith.ports.errors import NotFound
 
 
@@ -77,27 +81,30 @@ async def providers(client: AwsClient) -> tuple[str, ...]:
     return tuple(each["Arn"] for each in told.get("OpenIDConnectProviderList") or ())
 
 
-async def pod_identities(client: AwsClient, cluster: str) -> tuple[PodIdentity, ...]:
-    """Which service accounts have roles by pod identity; a list tells no roles, so each is asked for."""
-    listed = await marked(
-        client, "eks", "ListPodIdentityAssociations", "associations", cursor="nextToken", clusterName=cluster
-    )
+async def pod_identities(client: AwsClient, names: Names) -> tuple[PodIdentity, ...]:
+    """The roles that the controller's service account has by pod identity: one or none. A list does not tell them."""
     found = []
-    for each in listed:
+    for each in await associations(client, names):
         told = await client.call(
-            "eks", "DescribePodIdentityAssociation", clusterName=cluster, associationId=each["associationId"]
+            "eks",
+            "DescribePodIdentityAssociation",
+            clusterName=names.cluster,
+            associationId=each["associationId"],
         )
         found.append(PodIdentity(each["namespace"], each["serviceAccount"], str(told["association"]["roleArn"])))
     return tuple(found)
 
 
-async def access_entries(client: AwsClient, cluster: str) -> tuple[AccessEntry, ...]:
-    """Who is let in by access entries."""
+async def access_entries(client: AwsClient, cluster: str, roles: Container[str]) -> tuple[AccessEntry, ...]:
+    """Who is let in by access entries; of those that are none of the roles, by name, no more is asked."""
     principals = await marked(
         client, "eks", "ListAccessEntries", "accessEntries", cursor="nextToken", clusterName=cluster
     )
     found = []
     for principal in principals:
+        if principal.rpartition("/")[2] not in roles:
+            found.append(AccessEntry(principal, ""))
+            continue
         told = await client.call("eks", "DescribeAccessEntry", clusterName=cluster, principalArn=principal)
         entry = told["accessEntry"]
         found.append(AccessEntry(principal, str(entry["type"]), tuple(entry.get("kubernetesGroups") or ())))
