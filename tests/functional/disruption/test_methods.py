@@ -253,7 +253,7 @@ def test_two_machines_become_four_smaller_ones() -> None:
             world.app("big", 0)
             await world.until(lambda: bought(world) == [SMALL] * 4 and world.all_running())
             moved = {pod.meta.name for pod in world.pods()}
-            await world.pass_time(HOUR)
+            await world.pass_time(20 * MINUTE)
             assert {pod.meta.name for pod in world.pods()} == moved
 
     run(story)
