@@ -111,8 +111,14 @@ def _memory() -> Iterable[str]:
     ]
     default = ("every other", f"{pace.DEFAULT_BUDGET.burst:.0f}", f"{pace.DEFAULT_BUDGET.per_second:.0f}")
     yield _table(("operation", "at once", "a second after that"), [*budgets, default])
-    yield "## Node repair\n"
-    yield "With the feature gate `NodeRepair`, a node is replaced when one of its conditions stands so long:\n"
+    yield "## What is off until it is asked for\n"
+    yield (
+        "`--feature-gates SpotToSpotConsolidation=true` lets spot nodes be replaced by cheaper spot nodes. "
+        "Back from on demand to spot needs no gate: a node that was bought on demand for want of spot is replaced when "
+        "spot is to be had again, where its NodePool consolidates `WhenEmptyOrUnderutilized`. "
+        "Failed status checks and scheduled events of instances are minded always. "
+        "With `NodeRepair=true`, a node is replaced when one of its conditions stands so long:\n"
+    )
     yield _table(
         ("condition", "status", "for"),
         [(f"`{each.condition_type}`", each.condition_status, _spoken(each.toleration)) for each in REPAIR_POLICIES],

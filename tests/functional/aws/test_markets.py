@@ -72,6 +72,11 @@ async def test_until_aws_has_told_prices_are_estimates_and_say_so(bench: Bench) 
     assert one(t4g, SPOT).price == one(t4g, ON_DEMAND).price
     assert "on-demand prices" in bench.cloud.prices.problem
     assert "spot prices" in bench.cloud.prices.problem
+    assert "on-demand prices are estimates, from the list of" in bench.cloud.prices.caveat
+    assert "spot prices are not known" in bench.cloud.prices.caveat
+    await asyncio.to_thread(bench.control.faults)
+    await bench.cloud.prices.refresh()
+    assert bench.cloud.prices.caveat == ""
 
 
 async def reserve(bench: Bench, count: int = 1, kind: str = "m5.large") -> str:

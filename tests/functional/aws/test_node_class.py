@@ -123,6 +123,19 @@ class Hasty(RealClock):
         return
 
 
+async def test_without_an_iam_endpoint_there_is_a_condition_and_no_crash(bench: Bench) -> None:
+    bench.cloud = bench.another()
+    bench.cloud.client._clock = Hasty()
+    await asyncio.to_thread(
+        bench.control.faults, FaultRule("iam:*", "error", 1.0, code="ServiceUnavailable", status=503)
+    )
+    status = await bench.cloud.resolve(bench.node_class(SPEC, "fresh"))
+    profile = status.conditions["InstanceProfileReady"]
+    assert (profile.status, profile.reason) == ("Unknown", "InstanceProfileResolutionFailed")
+    assert status.conditions["Ready"].status == "Unknown"
+    assert status.conditions["SubnetsReady"].is_true
+
+
 async def test_an_isolated_vpc_asks_for_no_price_and_no_profile(bench: Bench) -> None:
     isolated = replace(bench.settings, is_isolated_vpc=True)
     cloud = bench.another(isolated)

@@ -14,6 +14,7 @@ from nodesmith.adapters.aws.pricebook import (
     parse_spot_history,
     pricing_region,
     product_filters,
+    shipped_prices,
 )
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.errors import PortError
@@ -36,6 +37,16 @@ class Prices:
         self._clock = clock
         self._has_pricing_api = not is_isolated and not client.region.startswith("us-gov-")
         self._next_at: datetime | None = None
+
+    @property
+    def caveat(self) -> str:
+        """Which prices are not AWS' own of today, and why, for people; empty when all are."""
+        said: list[str] = []
+        if self.book.on_demand_at is None:
+            said.append(f"on-demand prices are estimates, from the list of {shipped_prices().as_of} that was shipped")
+        if self.book.spot_at is None:
+            said.append("spot prices are not known and count as on-demand prices")
+        return "; ".join([*said, self.problem] if self.problem else said)
 
     async def current(self) -> PriceBook:
         """The book; asked for afresh where it is due. A refresh that fails leaves the older prices."""
