@@ -23,12 +23,16 @@ from nodesmith.install.doctor.check import Outcome, examine
 from nodesmith.install.doctor.gather.controllers import controllers_of, ports_of
 from nodesmith.install.doctor.table import chosen
 from nodesmith.ports.errors import NotFound
+from nodesmith.sim.aws import account
 from nodesmith.sim.aws.box import Box
+from tests.e2e import test_install
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.test_chart import VALUES, Helm
-from tests.functional.install.doctor_setup import CLUSTER, REGION, SYSTEM, Setup
+from tests.e2e.test_install import Bare, until
+from tests.functional.install.doctor_setup import CLUSTER, REGION, SYSTEM, Setup, connect
 from tests.unit.install.doctor.healthy import healthy
 
+bare = test_install.bare
 CRDS = Path(__file__).parents[2] / "charts" / "nodesmith" / "crds"
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 MADE: tuple[tuple[Kind[Any], str], ...] = (
@@ -113,6 +117,37 @@ def doctor(setup: Setup, plane: ControlPlane) -> tuple[int, Any]:
     )
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
+
+
+def test_nothing_is_wrong_after_a_real_install_and_then_a_lost_permission_is(bare: Bare) -> None:
+    clients = account.clients(bare.box.url, REGION)
+    network = clients("eks").describe_cluster(name="shop")["cluster"]["resourcesVpcConfig"]
+    connect(clients, network["subnetIds"][0], network["vpcId"], network["clusterSecurityGroupId"])
+    process = bare.begin("install", "--yes", "--timeout=180")
+    until(
+        lambda: process.poll() is not None or bare.read("nodepools.karpenter.sh", "default"),
+        within_s=120,
+        what="the NodePool is there",
+    )
+    controller = bare.controller()
+    bare.box.control.enforce_iam(on=True)
+    controller.start()
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, out + err + controller.tail()
+    # The controller is a process here, not the Deployment's pod.
+    assert wrong_at(bare) == (0, {"ND523", "ND708"})
+    iam = clients("iam")
+    (policy,) = [each for each in iam.list_policies(Scope="Local")["Policies"] if "NodeLifecycle" in each["PolicyName"]]
+    told = iam.get_policy_version(PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"])["PolicyVersion"]
+    text = json.dumps(told["Document"]).replace('"ec2:CreateFleet", ', "")
+    iam.create_policy_version(PolicyArn=policy["Arn"], PolicyDocument=text, SetAsDefault=True)
+    assert wrong_at(bare) == (1, {"ND121", "ND126", "ND523", "ND708"})
+
+
+def wrong_at(bare: Bare) -> tuple[int, set[str]]:
+    code, text = bare.nodesmith("doctor", "-o", "json")
+    findings = json.loads(text)["findings"]
+    return code, {each["check"] for each in findings if each["outcome"] in {"failed", "warning"}}
 
 
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)

@@ -69,7 +69,7 @@ class Setup:
     async def make(self, identity: Identity = Identity.IRSA) -> None:
         """Everything is there, and as it should be."""
         self.identity = identity
-        self._connect()
+        self.route_table = self._connect()
         self.names, network = await names_of(self.aws, CLUSTER)
         steps = [
             *aws_steps(self.aws, self.names, network, identity),
@@ -135,18 +135,9 @@ class Setup:
         status = {**selected_to_json(resolved), "conditions": conditions_to_json(resolved.conditions)}
         await self.cluster.patch(kinds.EC2_NODE_CLASS, "default", {"status": status}, subresource="status")
 
-    def _connect(self) -> None:
-        """The network has what a walk-through takes for granted: a way out, and EKS' own rule in its group."""
-        ec2 = self.raw("ec2")
+    def _connect(self) -> str:
         subnet = next(iter(self.base.subnet_ids.values()))
-        address = ec2.allocate_address(Domain="vpc")["AllocationId"]
-        gateway = ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address)["NatGateway"]["NatGatewayId"]
-        tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [self.base.vpc_id]}])["RouteTables"]
-        self.route_table = str(tables[0]["RouteTableId"])
-        ec2.create_route(RouteTableId=self.route_table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=gateway)
-        group = self.base.cluster_security_group_id
-        itself = [{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}]
-        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=itself)
+        return connect(self.raw, subnet, self.base.vpc_id, self.base.cluster_security_group_id)
 
     async def _install_chart(self) -> None:
         annotations = {"eks.amazonaws.com/role-arn": self.names.role_arn(self.names.controller_role)}
@@ -243,6 +234,22 @@ class Setup:
         own = boto3.session.Session(given.access_key, given.secret_key, given.session_token, region_name=REGION)
         clients = SessionClients(own, endpoint_url=self.box.url)
         return AwsClient(clients, region=REGION, clock=self.clock, run_blocking=here)
+
+
+def connect(client: Callable[[str], Any], subnet: str, vpc: str, group: str) -> str:
+    """The network has what a walk-through takes for granted: a way out, and EKS' own rule in its group.
+
+    The route table's id.
+    """
+    ec2 = client("ec2")
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    gateway = ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address)["NatGateway"]["NatGatewayId"]
+    tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
+    table = str(tables[0]["RouteTableId"])
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=gateway)
+    itself = [{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}]
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=itself)
+    return table
 
 
 def pool(name: str = "default", *, requirements: Sequence[dict[str, Any]] = (), **spec: Any) -> dict[str, Any]:
