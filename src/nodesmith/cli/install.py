@@ -120,6 +120,7 @@ Next:
   kubectl create deployment hello --image=registry.k8s.io/pause:3.10 --replicas=10
   kubectl set resources deployment hello --requests=cpu=500m
   kubectl get nodeclaims -w                        # the nodes that come for it
+  nodesmith doctor --cluster {cluster}             # every check of the set-up
   nodesmith uninstall --cluster {cluster}          # everything back, nodes first""")
 
 

@@ -124,7 +124,10 @@ async def reached(place: Place) -> AsyncIterator[Site]:
 
 async def _check_server(client: AwsClient, place: Place, connection: Connection) -> None:
     """The kubeconfig of another cluster is the worst mistake there is to make here."""
-    endpoint = str((await client.call("eks", "DescribeCluster", name=place.cluster))["cluster"].get("endpoint") or "")
+    cluster = (await client.call("eks", "DescribeCluster", name=place.cluster))["cluster"]
+    if cluster["status"] not in {"ACTIVE", "UPDATING"}:
+        refuse([f"error: cluster {place.cluster} is {cluster['status']}: wait until it is ACTIVE"])
+    endpoint = str(cluster.get("endpoint") or "")
     if place.any_server or connection.server.rstrip("/").lower() == endpoint.rstrip("/").lower():
         return
     told = f"error: the kubeconfig's context {connection.context} is of {connection.server}, and {place.cluster} is at"

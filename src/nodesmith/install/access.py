@@ -11,6 +11,7 @@ from typing import Any, Final
 from nodesmith.adapters.aws.client import AwsClient
 from nodesmith.install.awsauth import AwsAuth, is_mapped
 from nodesmith.install.names import OWNER, Names
+from nodesmith.install.settling import call_until_known
 from nodesmith.install.setup import ABSENT, Finding, Step
 from nodesmith.ports.cluster import Cluster
 from nodesmith.ports.errors import NotFound
@@ -60,7 +61,9 @@ class AccessEntry:
         """The role has an entry for nodes."""
         if await self._entry() is not None:
             await self._call("DeleteAccessEntry")
-        await self._call("CreateAccessEntry", type=FOR_NODES, tags={OWNER: self.names.cluster})
+        told = {"clusterName": self.names.cluster, "principalArn": self._role, "type": FOR_NODES}
+        tags = {OWNER: self.names.cluster}
+        await call_until_known(self.client, "eks", "CreateAccessEntry", **told, tags=tags)
 
     async def undo(self) -> None:
         """The entry is gone, if a step made it."""

@@ -25,6 +25,7 @@ from nodesmith.install.network import DiscoveryTags, Network
 from nodesmith.install.nodes import Nodes, Staying
 from nodesmith.install.objects import Definitions, NamespaceThere, find, listed, metadata
 from nodesmith.install.pools import DefaultNodeClass, DefaultNodePool, Pool
+from nodesmith.install.running import Lease
 from nodesmith.install.setup import Step
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.cluster import Cluster
@@ -106,11 +107,13 @@ async def leaving_steps(
     # Which of the two was used does not matter: what is not there is not taken back.
     role = next(number for number, step in enumerate(steps) if step.name == "controller role")
     steps[role + 1 : role + 1] = [PodIdentityAgent(client, names), PodIdentity(client, names)]
+    controller = next(number for number, step in enumerate(steps) if isinstance(step, Controller))
+    steps.insert(controller, Lease(site.cluster, site.clock, names.namespace, names.cluster))
     if keeps_nodes:
         return [
             Staying(step) if isinstance(step, _NEEDED_BY_NODES) or step.name == "node role" else step for step in steps
         ]
-    nodes = Nodes(site.cluster, site.clock, names.cluster, within, takes_pools, tell)
+    nodes = Nodes(site.cluster, site.clock, names.cluster, names.namespace, within, takes_pools, tell)
     return [*steps[:-1], nodes, steps[-1]]
 
 

@@ -65,7 +65,10 @@ class AwsAuth:
             await self.cluster.create(CONFIG_MAP, {"metadata": metadata, "data": {"mapRoles": self._entry("")}})
             return
         before = map_roles(present)
-        theirs = [each for each in rows(present) if each.get("rolearn") == self._arn]
+        try:
+            theirs = [each for each in rows(present) if each.get("rolearn") == self._arn]
+        except yaml.YAMLError as error:
+            raise Refused(f"mapRoles of aws-auth cannot be read: {_first_line(error)}") from error
         text = _dumped(self._completed(rows(present))) if theirs else _joined(before, self._entry(_indent(before)))
         added: dict[str, str | None] = {} if theirs else {MARK: self.names.cluster, BACKUP: before}
         await self._write(present, text, added)
@@ -108,8 +111,6 @@ class AwsAuth:
         return self.names.role_arn(self.names.node_role)
 
     async def _write(self, present: Manifest, text: str | None, marks: Mapping[str, str | None]) -> None:
-        if text is not None:
-            _check(text)
         changed = {"metadata": {"annotations": dict(marks)}, "data": {"mapRoles": text}}
         version = str(present["metadata"]["resourceVersion"])
         await self.cluster.patch(CONFIG_MAP, AWS_AUTH, changed, namespace=NAMESPACE, resource_version=version)
@@ -138,7 +139,10 @@ def rows(present: Manifest | None) -> list[dict[str, Any]]:
     Raises:
         YAMLError: when they cannot be read.
     """
-    return [dict(each) for each in yaml.safe_load(map_roles(present)) or ()]
+    stated = yaml.safe_load(map_roles(present)) or []
+    if not isinstance(stated, list) or not all(isinstance(each, dict) for each in stated):
+        raise yaml.YAMLError("it is not a list of mappings")
+    return [dict(each) for each in stated]
 
 
 def map_roles(present: Manifest | None) -> str:
@@ -165,11 +169,6 @@ def _joined(before: str, entry: str) -> str:
     if before.lstrip().startswith("["):
         before = _dumped(listed)
     return f"{before}{'' if before.endswith(chr(10)) else chr(10)}{entry}"
-
-
-def _check(text: str) -> None:
-    if not isinstance(yaml.safe_load(text) or [], list):
-        raise Refused("mapRoles of aws-auth would not be a list: it is left as it is")
 
 
 def _dumped(entries: Sequence[Mapping[str, Any]]) -> str:

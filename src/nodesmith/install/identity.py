@@ -11,6 +11,7 @@ from nodesmith.adapters.aws.client import AwsClient
 from nodesmith.install.documents import Document
 from nodesmith.install.names import OWNER, Names
 from nodesmith.install.policies import document
+from nodesmith.install.settling import call_until_known
 from nodesmith.install.setup import ABSENT, Finding
 from nodesmith.install.tags import is_own
 from nodesmith.ports.errors import NotFound
@@ -192,7 +193,8 @@ class PodIdentity:
         """The service account has the role."""
         found = await self._association()
         if found is None:
-            await self.client.call(
+            await call_until_known(
+                self.client,
                 "eks",
                 "CreatePodIdentityAssociation",
                 clusterName=self.names.cluster,

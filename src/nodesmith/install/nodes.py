@@ -13,6 +13,7 @@ from typing import Any, Final
 from nodesmith.api.kind import Kind, Manifest
 from nodesmith.api.kinds import EC2_NODE_CLASS, NODE_CLAIM, NODE_POOL
 from nodesmith.install.objects import is_marked, listed, metadata
+from nodesmith.install.running import does_controller_run
 from nodesmith.install.setup import ABSENT, Finding, Step
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.cluster import Cluster
@@ -28,6 +29,7 @@ class Nodes:
     cluster: Cluster
     clock: Clock
     cluster_name: str
+    namespace: str
     within: timedelta
     takes_pools: bool
     tell: Callable[[str], None]
@@ -44,6 +46,9 @@ class Nodes:
             return Finding(exists=True, is_own=True, hold=hold)
         if not claims and not foreign:
             return ABSENT
+        if claims and not await does_controller_run(self.cluster, self.clock, self.namespace):
+            hold = f"{_counted(claims)}, and the controller does not run: start it, or say --keep-nodes"
+            return Finding(exists=True, is_own=True, hold=hold)
         told = ", ".join(f"{metadata(each)['name']}" for each in foreign)
         note = f"{len(claims)} drained, then ended" + (f"; {told} deleted" if told else "")
         return Finding(exists=True, is_own=True, note=note)

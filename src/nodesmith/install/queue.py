@@ -24,6 +24,7 @@ from nodesmith.install.documents import (
     without_ours,
 )
 from nodesmith.install.names import OWNER, Names
+from nodesmith.install.settling import call_until_known
 from nodesmith.install.setup import ABSENT, Finding
 from nodesmith.install.tags import is_own
 from nodesmith.ports.errors import NotFound
@@ -62,7 +63,8 @@ class InterruptionQueue:
         url = await self._url()
         if url is None:
             tags, wanted = {OWNER: self.names.cluster}, self._wanted()
-            await self.client.call("sqs", "CreateQueue", QueueName=self.target, Attributes=wanted, tags=tags)
+            made = {"QueueName": self.target, "Attributes": wanted, "tags": tags}
+            await call_until_known(self.client, "sqs", "CreateQueue", **made)
             return
         present, own = await self._attributes(url), await self._is_own(url)
         if own:

@@ -67,7 +67,8 @@ class MemoryReleases:
         container = {"name": "controller", "image": "nodesmith", "env": [queue]}
         selector = {"matchLabels": {"app": name}}
         template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
-        metadata = {"name": name, "namespace": namespace, "labels": labels}
+        marks = values.get("additionalAnnotations") or {}
+        metadata = {"name": name, "namespace": namespace, "labels": labels, "annotations": marks}
         account = {"metadata": {"name": name, "namespace": namespace, **values["serviceAccount"]}}
         self._put(SERVICE_ACCOUNT, account)
         self._put(DEPLOYMENT, {"metadata": metadata, "spec": {"selector": selector, "template": template}})

@@ -116,6 +116,11 @@ class AwsClient:
         self._run = run_blocking
         self._paces: dict[str, Pace] = {}
 
+    @property
+    def clock(self) -> Clock:
+        """The clock that its calls wait on."""
+        return self._clock
+
     async def call(
         self, service: str, operation: str, *, region: str = "", attempts: int = ATTEMPTS, **parameters: Any
     ) -> Answer:
