@@ -93,7 +93,15 @@ class Bare:
         """What the user's shell has."""
         path = f"{self.plane.programs}:{os.environ['PATH']}"  # noqa: TID251 - the user's shell
         home = {"HOME": str(self.folder), "PATH": path, "PYTHONPATH": os.pathsep.join(sys.path)}
-        return {**home, **environment(self.box.url, REGION), "KUBECONFIG": str(self.plane.kubeconfig), "NO_PROXY": "*"}
+        return {**home, **environment(self.box.url, REGION), "KUBECONFIG": str(self.kubeconfig), "NO_PROXY": "*"}
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The user's own: the plane's is written anew whenever it is asked for."""
+        file = self.folder / "kubeconfig"
+        if not file.exists():
+            file.write_text(self.plane.kubeconfig.read_text())
+        return file
 
     def begin(self, command: str, *arguments: str) -> subprocess.Popen[str]:
         """`nodesmith COMMAND --cluster shop`, running."""
