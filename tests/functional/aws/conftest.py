@@ -127,7 +127,8 @@ class Bench:
         if _TOLD:
             cloud.types._cache.set("", _TOLD["types"])
             cloud._offers._shapes = _TOLD["shapes"]
-            cloud.prices.book = _TOLD["book"]
+            cloud._offers._built = dict(_TOLD["built"])
+            cloud.prices.book, cloud.prices.version = _TOLD["book"], _TOLD["version"]
             cloud.prices._next_at = cloud._clock.now() + HOUR
 
     def another(self, settings: AwsSettings | None = None) -> AwsCloud:
@@ -200,6 +201,8 @@ async def bench(aws: BoxProcess) -> AsyncIterator[Bench]:
     await made.adopt(made.node_class(SPEC))
     _TOLD.setdefault("types", await made.cloud.types.types())
     _TOLD.setdefault("shapes", made.cloud._offers._shapes)
+    _TOLD.setdefault("built", dict(made.cloud._offers._built))
+    _TOLD.setdefault("version", made.cloud.prices.version)
     _TOLD.setdefault("book", await made.cloud.prices.current())
     yield made
     control.faults()
