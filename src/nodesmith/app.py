@@ -323,7 +323,7 @@ class _Acting:
 
 @dataclass(frozen=True, slots=True)
 class _Upkeep:
-    """Deletes what the AWS side made and nobody uses any more, and says when prices are not AWS' own."""
+    """Deletes what the AWS side made and nobody uses any more, and says what is odd: prices, the version."""
 
     aws: AwsCloud
     clock: Clock
@@ -331,17 +331,17 @@ class _Upkeep:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        told = ""
+        told: tuple[str, ...] = ()
         while True:
             await self.clock.sleep(MAINTAIN_EVERY)
             try:
                 await self.aws.maintain()
             except PortError as error:
                 self.log.warning("AWS upkeep failed", error=f"{type(error).__name__}: {error}")
-            caveat = self.aws.prices.caveat
-            if caveat != told:
-                self.log.warning("prices", caveat=caveat or "all are AWS' own again")
-                told = caveat
+            caveats = tuple(filter(None, (self.aws.prices.caveat, self.aws.cluster.caveat)))
+            if caveats != told:
+                self.log.warning("AWS caveats", caveats=caveats or "none any more")
+                told = caveats
 
 
 @dataclass(frozen=True, slots=True)

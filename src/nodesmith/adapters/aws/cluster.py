@@ -14,6 +14,10 @@ from nodesmith.ports.clock import Clock
 from nodesmith.ports.errors import PortError
 
 VERSION_TTL: Final = timedelta(minutes=5)
+OLDEST: Final = (1, 26)
+NEWEST: Final = (1, 37)
+"""The Kubernetes versions that nodes are known to join."""
+
 _DNS_OFFSET: Final = 10
 """EKS gives cluster DNS the tenth address of the service range."""
 
@@ -56,6 +60,16 @@ class ClusterSource:
         if self._settings.kubernetes_version:
             return self._settings.kubernetes_version
         return str((await self._describe()).get("version") or "")
+
+    @property
+    def caveat(self) -> str:
+        """What is odd about the cluster's version as it was last told, for people; empty where nothing is."""
+        version = self._settings.kubernetes_version or str(self._last.get("version") or "")
+        major, _, minor = version.partition(".")
+        if not (major.isdecimal() and minor.isdecimal()) or OLDEST <= (int(major), int(minor)) <= NEWEST:
+            return ""
+        oldest, newest = (".".join(map(str, each)) for each in (OLDEST, NEWEST))
+        return f"Kubernetes {version} is not one of those that nodes are known to join, {oldest} to {newest}"
 
     async def _describe(self) -> dict[str, Any]:
         """What EKS says; what it said last, while it does not answer."""

@@ -7,9 +7,13 @@ from typing import Any, Final
 
 import pytest
 
-from nodesmith.adapters.aws import names, network, subnets, typestore, unavailable
+from nodesmith.adapters.aws import cluster, names, network, subnets, typestore, unavailable
+from nodesmith.adapters.aws.blocking import run_inline
+from nodesmith.adapters.aws.client import AwsClient
 from nodesmith.adapters.aws.families import FAMILIES
+from nodesmith.adapters.aws.settings import AwsSettings
 from nodesmith.adapters.aws.tags import RESTRICTED
+from nodesmith.adapters.clock import RealClock
 from nodesmith.api.scalars import parse_duration
 from nodesmith.api.wire.base import to_json
 from nodesmith.model.taints import DISRUPTED, UNREGISTERED
@@ -59,3 +63,25 @@ def test_resources_tags_and_taints_are_called_the_same() -> None:
     assert [pattern.pattern for pattern in RESTRICTED] == PEER["restrictedTagPatterns"]
     for mine, theirs in ((DISRUPTED, PEER["disruptedTaint"]), (UNREGISTERED, PEER["unregisteredTaint"])):
         assert (mine.key, str(mine.effect), mine.value) == (theirs["key"], theirs["effect"], theirs.get("value", ""))
+
+
+def test_the_same_kubernetes_versions_are_known() -> None:
+    known = PEER["kubernetesVersions"]
+    assert [".".join(map(str, each)) for each in (cluster.OLDEST, cluster.NEWEST)] == [known["min"], known["max"]]
+
+
+@pytest.mark.parametrize(
+    ("version", "is_odd"), [("1.25", True), ("1.26", False), ("1.37", False), ("1.38", True), ("", False), ("x", False)]
+)
+def test_a_version_that_is_not_known_is_told(version: str, is_odd: bool) -> None:  # noqa: FBT001 - a table's cell
+    clock = RealClock()
+    nobody = AwsClient(NoClients(), region="eu-west-1", clock=clock, run_blocking=run_inline)
+    settings = AwsSettings(cluster_name="demo", region="eu-west-1", kubernetes_version=version)
+    assert bool(cluster.ClusterSource(settings, nobody, clock).caveat) is is_odd
+
+
+class NoClients:
+    """Nothing may be asked."""
+
+    def client(self, service: str, region: str) -> Any:
+        raise AssertionError((service, region))
