@@ -1,0 +1,129 @@
+"""Nodes that a Karpenter made are taken over as they are, and what nodesmith makes a Karpenter would know for its own."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+
+from nodesmith.api.kinds import NODE, NODE_CLAIM, NODE_POOL
+from nodesmith.model.labels import NODEPOOL_HASH, NODEPOOL_HASH_VERSION
+from nodesmith.model.nodeclaim import DRIFTED
+from nodesmith.sim.clock import VirtualClock, run
+from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node_pool
+
+HOUR: Final = timedelta(hours=1)
+HASH_OF_THE_POOL: Final = "6821555240594823858"
+"""What Karpenter v1 annotates a NodePool with whose template has the class `default` and `expireAfter: 720h`."""
+
+TERMINATION: Final = "karpenter.sh/termination"
+
+
+def karpenters_annotations(hash_: str, version: str) -> dict[str, str]:
+    """What a NodeClaim of Karpenter's carries, on AWS."""
+    return {
+        NODEPOOL_HASH: hash_,
+        NODEPOOL_HASH_VERSION: version,
+        "karpenter.k8s.aws/ec2nodeclass-hash": "12345678901234567890",
+        "karpenter.k8s.aws/ec2nodeclass-hash-version": "v4",
+        "karpenter.k8s.aws/tagged": "true",
+    }
+
+
+def disguise(world: SmallWorld, hash_: str, version: str) -> None:
+    """The claims and nodes are as a Karpenter would have left them: nothing of ours is on them."""
+    for claim in world.claims():
+        ours = dict.fromkeys(claim.meta.annotations)
+        patch = {"metadata": {"annotations": {**ours, **karpenters_annotations(hash_, version)}}}
+        world.server.patch(NODE_CLAIM, claim.name, patch)
+    for node in world.nodes():
+        ours = {key: None for key in node.meta.annotations if "nodesmith" in key}
+        world.server.patch(NODE, node.name, {"metadata": {"annotations": ours}})
+
+
+async def settled(world: SmallWorld) -> None:
+    """Two machines that are well used, and no controller."""
+    world.apply(NODE_CLASS, node_pool())
+    async with world.controlled():
+        world.app("web", 12)
+        await world.until(world.all_running)
+        await world.pass_time(timedelta(minutes=10))
+
+
+def shown(world: SmallWorld) -> list[Any]:
+    """What makes claims, nodes and machines what they are."""
+    claims = [
+        (each.name, each.meta.uid, each.labels, each.meta.finalizers, each.provider_id) for each in world.claims()
+    ]
+    nodes = [(each.name, each.meta.uid, each.meta.labels, each.meta.finalizers, each.taints) for each in world.nodes()]
+    return [claims, nodes, [each.machine.provider_id for each in world.machines()]]
+
+
+@pytest.mark.parametrize(
+    ("hash_", "version"),
+    [(HASH_OF_THE_POOL, "v3"), ("1111111111111111111", "v2"), ("2222222222222222222", "v1")],
+    ids=["of-today", "of-the-version-before", "of-long-ago"],
+)
+def test_nothing_drifts_by_the_change_of_owner(hash_: str, version: str) -> None:
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        async with world.running():
+            await settled(world)
+            disguise(world, hash_, version)
+            pool_annotations = {NODEPOOL_HASH: hash_, NODEPOOL_HASH_VERSION: version}
+            world.server.patch(NODE_POOL, "default", {"metadata": {"annotations": pool_annotations}})
+            before = shown(world)
+            async with world.controlled():
+                await world.pass_time(3 * HOUR)
+                assert shown(world) == before, world.describe()
+                assert not any(claim.has(DRIFTED) for claim in world.claims())
+                for claim in world.claims():
+                    annotations = claim.meta.annotations
+                    assert (annotations[NODEPOOL_HASH], annotations[NODEPOOL_HASH_VERSION]) == (HASH_OF_THE_POOL, "v3")
+                    assert annotations["karpenter.k8s.aws/tagged"] == "true"
+
+    run(story)
+
+
+def test_what_had_drifted_before_the_change_of_owner_still_has() -> None:
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        async with world.running():
+            await settled(world)
+            disguise(world, "1111111111111111111", "v3")
+            before = {each.machine.provider_id for each in world.machines()}
+            async with world.controlled():
+                await world.until(lambda: not before & {each.machine.provider_id for each in world.machines()})
+                await world.until(world.all_running)
+
+    run(story)
+
+
+def test_a_node_of_karpenters_leaves_in_order() -> None:
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        async with world.running():
+            await settled(world)
+            disguise(world, HASH_OF_THE_POOL, "v3")
+            async with world.controlled():
+                world.app("web", 0)
+                await world.until(lambda: not world.claims() and not world.nodes() and not world.machines())
+
+    run(story)
+
+
+def test_a_karpenter_would_know_our_claims_for_its_own() -> None:
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        async with world.running():
+            await settled(world)
+            for claim in world.claims():
+                assert claim.meta.finalizers == (TERMINATION,)
+                assert [(each.kind, each.name) for each in claim.meta.owners] == [("NodePool", "default")]
+                assert claim.meta.annotations[NODEPOOL_HASH] == HASH_OF_THE_POOL
+                assert claim.meta.annotations[NODEPOOL_HASH_VERSION] == "v3"
+            for node in world.nodes():
+                assert TERMINATION in node.meta.finalizers
+                assert node.labels["karpenter.sh/registered"] == node.labels["karpenter.sh/initialized"] == "true"
+                assert [each.kind for each in node.meta.owners] == ["NodeClaim"]
+
+    run(story)
