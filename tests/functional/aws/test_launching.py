@@ -7,17 +7,19 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
 import pytest
 
+from nodesmith.adapters.clock import RealClock
 from nodesmith.model.labels import CAPACITY_TYPE, INSTANCE_TYPE, ON_DEMAND, SPOT, ZONE
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.ports.cloud import Machine
 from nodesmith.ports.errors import CapacityUnavailable, CreateFailed, NodeClassNotReady, NotFound, PortError
 from nodesmith.sim.aws.control import FaultRule, PoolRule
-from tests.functional.aws.conftest import SPEC, Bench, claim_of
+from tests.functional.aws.conftest import NAMES, SPEC, Bench, claim_of
 
 T = TypeVar("T")
 
@@ -68,6 +70,33 @@ async def test_the_controller_that_starts_again_finds_every_instance_of_a_shared
     }
     assert {each.claim_name: each.labels for each in adopted} == {each.claim_name: each.labels for each in launched}
     assert len(await bench.cloud.list()) == 20
+
+
+async def test_a_controller_may_end_at_any_moment_of_a_launch(bench: Bench) -> None:
+    clock = RealClock()
+    claims: list[NodeClaim] = []
+    for moment in (5, 30, 60, 120, 250):
+        some = [
+            claim_of(f"after-{moment}-{number}", types=("t4g.large", "m7g.large")[: 1 + number % 2])
+            for number in range(6)
+        ]
+        claims += some
+        tasks = [asyncio.create_task(bench.cloud.create(claim)) for claim in some]  # noqa: TID251 - they are cut off
+        await clock.sleep(timedelta(milliseconds=moment))
+        for task in tasks:
+            task.cancel()
+        # What was on its way to AWS when the process ended arrives; the next leader takes longer than that to come.
+        await clock.sleep(timedelta(seconds=1))
+        bench.cloud = bench.another()
+    machines = await all_of(bench, claims)
+    ids = {each.provider_id for each in machines}
+    assert [each.claim_name for each in machines] == [claim.name for claim in claims]
+    assert len(ids) == len(claims)
+    assert {each.provider_id for each in await bench.cloud.list()} == ids
+    bench.owner("sqs").create_queue(QueueName=NAMES.queue)
+    await bench.cloud.start()
+    templates = bench.owner("ec2").describe_launch_templates()["LaunchTemplates"]
+    assert {each["LaunchTemplateName"] for each in templates} <= bench.cloud._templates._known._values.keys()
 
 
 async def test_a_claim_whose_instance_is_gone_gets_another(bench: Bench) -> None:

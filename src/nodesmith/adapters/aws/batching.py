@@ -171,5 +171,7 @@ def _settle(entry: _Entry[T, R], answer: R | PortError) -> None:
         return
     if isinstance(answer, PortError):
         entry.answer.set_exception(answer)
+        # Looked at once here: an asker that was cancelled never will, and asyncio would complain of that.
+        entry.answer.exception()
     else:
         entry.answer.set_result(answer)
