@@ -16,20 +16,11 @@ from tools.scenarios import Scenario, judge, scenarios
 DATA: Final = Path(__file__).parent / "data"
 PLACING: Final = [each for each in scenarios([DATA]) if each.verb == "schedule"]
 
-DEARER: Final = {"mixture-03": 1.37, "pod-affinity-02": 1.04}
-"""Where we still pay more than the other planner, and how much at most. A scenario that leaves this table stays out."""
-
 
 @pytest.mark.parametrize("scenario", PLACING, ids=lambda scenario: scenario.name)
 def test_our_answer_agrees(scenario: Scenario) -> None:
     problem = scenario.problem()
-    verdict = judge(scenario, problem, schedule)
-    dearer = DEARER.get(scenario.name)
-    if dearer is not None:
-        assert (verdict.violations, verdict.left_out) == ((), ())
-        assert verdict.peer_price < verdict.price < verdict.peer_price * dearer
-        return
-    assert verdict.shortcomings == []
+    assert judge(scenario, problem, schedule).shortcomings == []
 
 
 @pytest.mark.parametrize("scenario", PLACING[::6], ids=lambda scenario: scenario.name)

@@ -18,7 +18,7 @@ from nodesmith.decide.schedule.problem import MinValuesPolicy
 from nodesmith.decide.schedule.universe import Amounts, Flags, holds
 from nodesmith.model.labels import CAPACITY_TYPE, RESERVATION_ID, RESERVED
 from nodesmith.model.requirements import Requirement, Requirements
-from nodesmith.model.resources import greatest, least, total
+from nodesmith.model.resources import greatest, total
 from nodesmith.plan.schedule import PlannedClaim, Purchase
 
 MOST_TYPES: Final = 60
@@ -40,18 +40,18 @@ class Claims:
     def __init__(self, packing: Packing) -> None:
         self._packing = packing
         self._world = packing.world
+        self._stated: dict[tuple[int, frozenset[int], tuple[tuple[str, int], ...]], tuple[Requirements, Flags]] = {}
 
     def claim(self, bin_: int, pods: Iterable[str]) -> PlannedClaim:
         """The claim of a bin."""
         reach = self.reach(bin_)
-        offers = np.flatnonzero(reach.offerings)
         universe = self._world.universe
-        offers = offers[np.argsort(universe.price[offers], kind="stable")]
+        offers = universe.by_price[reach.offerings[universe.by_price]]
         requirements = reach.requirements
         planned = universe.offerings[int(self._packing.offer[bin_]) % len(universe)]
         if planned.is_reserved:
             offers, requirements = self._draw_on(planned.reservation_id, reach.template, offers, requirements)
-        elif any(universe.offerings[index].is_reserved for index in offers.tolist()):
+        elif self._world.is_reserved[offers].any():
             offers, requirements = self._leave_reservations(offers, requirements)
         cheapest = universe.offerings[int(offers[0])]
         kinds = universe.type_of[offers]
@@ -83,21 +83,40 @@ class Claims:
         offer = int(packing.offer[bin_])
         index, offering = divmod(offer, len(world.universe))
         template = world.templates[index]
+        stances = [world.classes[class_index].stances[level] for class_index, level in packing.contents[bin_]]
+        alternatives = {id(each): each for each in (world.alternative_for(one, template, offering) for one in stances)}
+        pins = tuple((key, packing.code(key, bin_)) for key in packing.keys_that_matter(bin_))
+        key = (index, frozenset(alternatives), pins)
+        stated = self._stated.get(key)
+        if stated is None:
+            stated = self._stated[key] = self._state(template, alternatives.values(), pins)
+        requirements, offerings = stated
+        for part in (
+            self._within_limits(template, offering),
+            self._free_ports(bin_, template),
+            self._counted_alike(bin_, index, offer),
+        ):
+            if part is not None:
+                offerings = offerings & part
+        return Reach(template, requirements, offerings)
+
+    def _state(
+        self, template: Template, alternatives: Iterable[Requirements], pins: Iterable[tuple[str, int]]
+    ) -> tuple[Requirements, Flags]:
+        """What a claim states that must satisfy the alternatives and keep the domains, and the offerings it admits."""
         stated = template.requirements
-        for class_index, level in packing.contents[bin_]:
-            stance = world.classes[class_index].stances[level]
-            stated = stated & self._binding(world.alternative_for(stance, template, offering), template)
-        alike = np.ones(len(world.universe), dtype=np.bool_)
-        for key in packing.keys_that_matter(bin_):
-            code = packing.code(key, bin_)
-            alike &= world.rulebook.offers_at(key, code)[index * len(alike) : (index + 1) * len(alike)]
+        for alternative in alternatives:
+            stated = stated & self._binding(alternative, template)
+        size = len(self._world.universe)
+        part = slice(template.index * size, (template.index + 1) * size)
+        alike: Flags = np.ones(size, dtype=np.bool_)
+        for key, code in pins:
+            alike &= self._world.rulebook.offers_at(key, code)[part]
             if code >= 0:
-                value = world.rulebook.domains[key][code]
+                value = self._world.rulebook.domains[key][code]
                 stated = stated & Requirements({key: Requirement(key, frozenset((value,)))})
-        offerings = template.buyable & alike & world.universe.admitted_by_all(world.known(stated))
-        offerings = offerings & self._within_limits(template, offering) & self._free_ports(bin_, template)
-        offerings = offerings & self._counted_alike(bin_, index, offer)
-        return Reach(template, stated, offerings)
+        offerings = template.buyable & alike & self._world.universe.admitted_by_all(self._world.known(stated))
+        return stated, offerings
 
     def _binding(self, asked: Requirements, template: Template) -> Requirements:
         """What the claim has to state of it: a label that the node will not carry need not be forbidden a value.
@@ -112,31 +131,39 @@ class Claims:
         ]
         return asked.without(unsaid)
 
-    def _within_limits(self, template: Template, offering: int) -> Flags:
-        """No type may count for more against the pool's limits than the one that was planned."""
-        universe = self._world.universe
-        flags = np.ones(len(universe), dtype=np.bool_)
-        for name in template.pool.limits:
+    def _within_limits(self, template: Template, offering: int) -> Flags | None:
+        """The types that count for no more than the one planned and the machine's share of what the limits leave."""
+        flags: Flags | None = None
+        kinds = self._world.universe.type_of
+        for name, spare in self._packing.ledger.share(template).items():
             amounts = self._world.capacity_of(name)
-            flags &= np.asarray(amounts <= amounts[universe.type_of[offering]])[universe.type_of]
+            most = int(amounts[kinds[offering]]) + spare
+            if amounts.max(initial=0) > most:
+                part = np.asarray(amounts <= most)[kinds]
+                flags = part if flags is None else flags & part
         return flags
 
-    def _free_ports(self, bin_: int, template: Template) -> Flags:
-        flags = np.ones(len(self._world.universe), dtype=np.bool_)
-        for taken, offers in template.daemon_ports:
-            if any(port.conflicts_with(taken) for port in self._packing.ports.get(bin_, ())):
-                flags &= ~offers
+    def _free_ports(self, bin_: int, template: Template) -> Flags | None:
+        flags: Flags | None = None
+        ports = self._packing.ports.get(bin_, ())
+        for taken, offers in template.daemon_ports if ports else ():
+            if any(port.conflicts_with(taken) for port in ports):
+                flags = ~offers if flags is None else flags & ~offers
         return flags
 
-    def _counted_alike(self, bin_: int, template: int, offer: int) -> Flags:
+    def _counted_alike(self, bin_: int, template: int, offer: int) -> Flags | None:
         """The offerings on which every spread constraint counts the bin's pods as on the planned one."""
         book, size = self._world.rulebook, len(self._world.universe)
-        flags = np.ones(size, dtype=np.bool_)
-        for class_index, _ in self._packing.contents[bin_]:
-            for counter in book.touches[class_index]:
-                if counter.filter is not None:
-                    counted = book.offers_counted(counter)[template * size : (template + 1) * size]
-                    flags &= counted == book.counts_offer(counter, offer)
+        flags: Flags | None = None
+        counters = {
+            counter.index: counter
+            for class_index, _ in self._packing.contents[bin_]
+            for counter in book.choosy[class_index]
+        }
+        for counter in counters.values():
+            counted = book.offers_counted(counter)[template * size : (template + 1) * size]
+            part = counted == book.counts_offer(counter, offer)
+            flags = part if flags is None else flags & part
         return flags
 
     def _draw_on(
@@ -173,8 +200,7 @@ class Claims:
         return kept, requirements & Requirements.of(pinned)
 
     def _leave_reservations(self, offers: Amounts, requirements: Requirements) -> tuple[Amounts, Requirements]:
-        known = self._world.universe.offerings
-        kept = np.array([index for index in offers.tolist() if not known[index].is_reserved])
+        kept = offers[~self._world.is_reserved[offers]]
         without = Requirement(CAPACITY_TYPE, frozenset((RESERVED,)), complement=True)
         return kept, requirements & Requirements.of((without,))
 
@@ -205,8 +231,7 @@ class Claims:
             {name: amount * count for name, amount in world.classes[index].spec.requests}
             for (index, _), count in self._packing.contents[bin_].items()
         )
-        daemons = []
-        for kind in listed:
-            taken = world.universe.allocatable[kind] - template.room[kind]
-            daemons.append({name: int(taken[at]) for at, name in enumerate(world.dimensions.names) if taken[at]})
-        return greatest([pods, total([pods, least(daemons)])])
+        taken = world.universe.allocatable[listed] - template.room[listed]
+        names = zip(world.dimensions.names, taken.min(axis=0).tolist(), strict=True)
+        daemons = {name: amount for name, amount in names if amount}
+        return greatest([pods, total([pods, daemons])])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from nodesmith.decide.schedule.classes import PodClass
 from nodesmith.decide.schedule.universe import Amounts, Flags
 from nodesmith.decide.schedule.world import World
 from nodesmith.decide.schedule.worth import Values, Worth, worth_of
+
+EVEN_PART: Final = 0.3
+"""The part of a machine's worth that is divided evenly among its resources when pods are chosen for it."""
 
 
 @dataclass(slots=True)
@@ -42,10 +46,12 @@ class Market:
         self.masks = packed
         self.demand = np.zeros((len(packed), len(world.dimensions.names)))
         self.hosts = np.zeros(len(packed))
+        self._counts = [False] * len(world.classes)
         self._count_demand()
         self.start = self.demand.copy()
         self._wider = self._containment()
         self.worth = [self._worth(group) for group in range(len(packed))]
+        self.tiers = self._tiers()
 
     def shelf(self, flags: Flags) -> Shelf:
         """The offers among the flagged ones that no other flagged offer makes pointless."""
@@ -57,7 +63,8 @@ class Market:
 
     def settle(self, each: PodClass, count: int) -> None:
         """So many pods of the class are placed: they demand no more."""
-        self.demand[self.group_of[each.index]] -= self._world.requests[each.index] * count
+        if self._counts[each.index]:
+            self.demand[self.group_of[each.index]] -= self._world.requests[each.index] * count
 
     def company(self, group: int) -> tuple[Values, Values]:
         """What pods that could also go wherever the group can still demand, and what a unit is worth to them."""
@@ -68,11 +75,40 @@ class Market:
         units = np.min([self.worth[each].units for each in wider], axis=0)
         return demand, units
 
+    def unit_price(self, group: int) -> float:
+        """How much dearer than wherever it is cheapest the group's demand is to buy for."""
+        demand = self.start[group]
+        least = min((float(each.units @ demand) for each in self.worth), default=0.0)
+        return float(self.worth[group].units @ demand) / least if least > 0 else 0.0
+
+    def balance(self, offer: int, room: Values) -> Values:
+        """What a unit of each resource counts for on a machine of that room, which counts for one in all.
+
+        A part is the same for every resource, so that none is let run out; the rest goes by what it is worth to those
+        who still want machines of the offer.
+        """
+        units = np.zeros(len(room))
+        for mask, worth, left in zip(self.masks, self.worth, self.demand, strict=True):
+            if mask[offer]:
+                units += worth.units * max(float(left @ worth.units), 0.0)
+        parts = units * room
+        whole = float(parts.sum())
+        shares = parts / whole if whole > 0 else np.full(len(room), 1 / len(room))
+        balanced: Values = (EVEN_PART / len(room) + (1 - EVEN_PART) * shares) / room
+        return balanced
+
+    def _tiers(self) -> NDArray[np.int64]:
+        """The groups' ranks, dearest highest."""
+        levels = [round(self.unit_price(group), 9) for group in range(len(self.worth))]
+        ranks = {level: rank for rank, level in enumerate(sorted(set(levels)))}
+        return np.array([ranks[level] for level in levels], dtype=np.int64)
+
     def _count_demand(self) -> None:
         forced: dict[tuple[int, int], float] = {}
         for each, group in zip(self._world.classes, self.group_of, strict=True):
             if not self._world.offer_flags(each, each.stances[-1]).any():
                 continue  # no machine holds such a pod: it will demand none
+            self._counts[each.index] = True
             self.demand[group] += self._world.requests[each.index] * each.count
             for rule in self._world.rulebook.rules[each.index][0].hosts:
                 if rule.own:
@@ -115,10 +151,7 @@ class Market:
 
 def _not_beaten(rooms: Amounts) -> NDArray[np.int64]:
     """The rows (in price order) that no earlier, so no dearer, row equals or exceeds in every dimension."""
-    kept: list[int] = []
-    best = np.zeros((0, rooms.shape[1]), dtype=np.int64)
-    for position, room in enumerate(rooms):
-        if not len(best) or not (best >= room).all(axis=1).any():
-            kept.append(position)
-            best = rooms[kept]
-    return np.array(kept, dtype=np.int64)
+    beaten = np.tril(np.ones((len(rooms), len(rooms)), dtype=np.bool_), -1)
+    for amounts in rooms.T:
+        beaten &= amounts[None] >= amounts[:, None]
+    return np.flatnonzero(~beaten.any(axis=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -18,8 +18,8 @@ from nodesmith.model.taints import NO_SCHEDULE, PREFER_NO_SCHEDULE, Taint, Toler
 from nodesmith.model.workload import DaemonSet
 from nodesmith.state.snapshot import Snapshot, StateNode, Storage
 
-Attached = dict[int, defaultdict[str, set[str]]]
-"""The claims attached to a node, by driver; only for nodes with a known limit."""
+Attached = dict[int, defaultdict[str, Counter[str]]]
+"""How many pods hold each claim attached to a node, by driver; only for nodes with a known limit."""
 Kept = NDArray[np.int64]
 """Places of nodes that are kept."""
 CORDONED: Final = Taint("node.kubernetes.io/unschedulable", NO_SCHEDULE)
@@ -108,7 +108,7 @@ class Nodes:
         for position, limits in self.attach_limits.items():
             for driver, limit in limits.items():
                 wanted = {each.claim for each in volumes if each.driver == driver}
-                if wanted and len(attached[position][driver] | wanted) > limit:
+                if wanted and len(attached[position][driver].keys() | wanted) > limit:
                     flags[position] = False
         return flags
 
@@ -194,11 +194,11 @@ class Nodes:
             known = {driver: limit for driver, limit in limits.items() if limit is not None}
             if known:
                 self.attach_limits[position] = known
-                here = self.attached[position] = defaultdict(set)
+                here = self.attached[position] = defaultdict(Counter)
                 for pod in node.pods:
                     if not pod.is_terminal:
                         for volume in attached_volumes(pod, storage):
-                            here[volume.driver].add(volume.claim)
+                            here[volume.driver][volume.claim] += 1
 
 
 def _taints(node: StateNode) -> tuple[Taint, ...]:

@@ -6,22 +6,25 @@ worked out at the end (`claims.py`), from what its pods admit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nodesmith.decide.schedule.classes import PodClass, Stance
 from nodesmith.decide.schedule.diversity import Diversity
+from nodesmith.decide.schedule.machines import Template
 from nodesmith.decide.schedule.topology import Rules, Tally
-from nodesmith.decide.schedule.universe import Amounts, Flags
+from nodesmith.decide.schedule.universe import Amounts, Codes, Flags
 from nodesmith.decide.schedule.volumes import attached_volumes
 from nodesmith.decide.schedule.world import World, static_key
 from nodesmith.model.pod import HostPort
 from nodesmith.model.resources import NODES
 
 NO_OFFER = -1
+Change = tuple[Any, ...]
 
 
 class Packing:
@@ -40,6 +43,48 @@ class Packing:
         self.attached = deepcopy(world.nodes.attached)
         self.ledger = Ledger(world, counts_nodes=counts_nodes)
         self.diversity = Diversity(world)
+        self._log: list[Change] | None = None
+
+    def begin(self) -> None:
+        """From here on everything that happens can be taken back."""
+        self._log = []
+
+    def keep(self) -> None:
+        """What has happened since `begin` stands."""
+        self._log = None
+
+    def take_back(self) -> None:
+        """All is as it was at `begin`."""
+        log, self._log = self._log or [], None
+        for kind, *facts in reversed(log):
+            if kind == "add":
+                index, level, bin_, count = facts
+                self.add(self.world.classes[index], level, bin_, -count)
+            elif kind == "open":
+                self._unopen()
+            elif kind == "close":
+                (bin_,) = facts
+                self.ledger.take(int(self.offer[bin_]))
+                self.free[bin_] = self.room(int(self.offer[bin_]))
+            else:
+                bin_, offer = facts
+                self.change_offer(bin_, offer)
+
+    def close(self, bin_: int) -> None:
+        """The planned machine, which must be empty, is not bought; it takes no pods."""
+        self.ledger.give_back(int(self.offer[bin_]))
+        self.free[bin_] = -1
+        self._note("close", bin_)
+
+    def _unopen(self) -> None:
+        self.size -= 1
+        self.ledger.give_back(int(self.offer[self.size]))
+        self.offer[self.size] = NO_OFFER
+        self.contents.pop()
+
+    def _note(self, kind: str, *facts: int) -> None:
+        if self._log is not None:
+            self._log.append((kind, *facts))
 
     def capacity(self, each: PodClass, stance: Stance, rules: Rules) -> NDArray[np.int64]:
         """How many more pods of the class each bin can take at this stance, domains left out of account."""
@@ -103,6 +148,33 @@ class Packing:
         room = min(room, rules.new_host_room(self.tally), 1 if each.spec.host_ports else room)
         return self._diverse(each, stance, rules, bin_, room) if self.diversity.matters else room
 
+    def room_in(self, each: PodClass, stance: Stance, rules: Rules, bin_: int) -> int:
+        """How many pods of the class one planned machine that admits the stance takes now."""
+        request = self.world.requests[each.index]
+        used = np.flatnonzero(request)
+        room = min(int((self.free[bin_, used] // request[used]).min()), self.room_by_rules(rules, bin_))
+        if each.spec.host_ports and room > 0:
+            taken = self.ports.get(bin_, ())
+            clash = any(port.conflicts_with(other) for port in each.spec.host_ports for other in taken)
+            room = 0 if clash else 1
+        if room > 0 and self.diversity.matters:
+            room = self._diverse(each, stance, rules, bin_, room)
+        return max(room, 0)
+
+    def room_by_rules(self, rules: Rules, bin_: int) -> int:
+        """How many pods under these rules one planned machine takes now, as far as other pods matter."""
+        room = rules.room_on(self.tally, bin_)
+        for key in rules.keys:
+            if not room:
+                break
+            room = min(room, rules.room_within(self.tally, key, self.code(key, bin_)))
+        return room
+
+    def codes(self, key: str) -> Codes:
+        """The domain of every bin; -1 without the label."""
+        of_nodes, of_offers = self.world.rulebook.codes(key)
+        return np.concatenate([of_nodes, of_offers[self.offer[len(of_nodes) : self.size]]])
+
     def _admits(self, each: PodClass, stance: Stance) -> Flags:
         nodes = len(self.world.nodes)
         flags = np.empty(self.size, dtype=np.bool_)
@@ -116,6 +188,7 @@ class Packing:
         """So many pods of the class are in the bin (a negative count takes them out)."""
         if not count:
             return
+        self._note("add", each.index, level, bin_, count)
         self.free[bin_] -= self.world.requests[each.index] * count
         held = self.contents[bin_]
         key = (each.index, level)
@@ -131,7 +204,9 @@ class Packing:
         if each.spec.volumes and bin_ in self.attached:
             for volume in attached_volumes(each.pods[0], self.world.problem.snapshot.storage):
                 here = self.attached[bin_][volume.driver]
-                (here.add if count > 0 else here.discard)(volume.claim)
+                here[volume.claim] += count
+                if not here[volume.claim]:
+                    del here[volume.claim]
 
     def _count(self, each: PodClass, bin_: int, count: int) -> None:
         book, tally = self.world.rulebook, self.tally
@@ -165,6 +240,7 @@ class Packing:
         self.free[bin_] = self.room(offer)
         self.contents.append({})
         self.ledger.take(offer)
+        self._note("open")
         return bin_
 
     def room(self, offer: int) -> Amounts:
@@ -179,6 +255,7 @@ class Packing:
         Only between offers of the same domain on every key that a rule of its pods looks at.
         """
         old = int(self.offer[bin_])
+        self._note("offer", bin_, old)
         self.ledger.give_back(old)
         self.ledger.take(offer)
         self.free[bin_] += self.room(offer) - self.room(old)
@@ -228,12 +305,13 @@ class Ledger:
         self._world = world
         by_pool = {name: dict(left) for name, left in world.limits_left.items()}
         self._limits: list[dict[str, int]] = [by_pool.get(template.pool.name, {}) for template in world.templates]
+        self._machines = [0 for _ in world.templates]
         self._reserved = dict(world.reservations)
 
     def open_offers(self) -> Flags | None:
         """By offer: those that limits and reservations still allow; None when neither says anything."""
         world = self._world
-        if not self._reserved and not any(self._limits):
+        if not self._reserved and not any(map(self._binds, self._limits)):
             return None
         parts: list[Flags] = []
         for left in self._limits:
@@ -247,6 +325,17 @@ class Ledger:
                     flags[world.offerings_of_reservation[reservation]] = False
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
 
+    def _binds(self, left: Mapping[str, int]) -> bool:
+        """Whether the largest machine would be too much."""
+        return any(self._world.capacity_of(name).max(initial=0) > amount for name, amount in left.items())
+
+    def share(self, template: Template) -> dict[str, int]:
+        """What each planned machine of the pool may count for beyond what it was planned as, by limited resource."""
+        name = template.pool.name
+        pairs = zip(self._world.templates, self._machines, strict=True)
+        machines = sum(count for each, count in pairs if each.pool.name == name)
+        return {key: max(left, 0) // max(machines, 1) for key, left in self._limits[template.index].items()}
+
     def take(self, offer: int) -> None:
         """One machine of the offer is spoken for."""
         self._book(offer, 1)
@@ -257,6 +346,7 @@ class Ledger:
 
     def _book(self, offer: int, machines: int) -> None:
         template, offering = divmod(offer, len(self._world.universe))
+        self._machines[template] += machines
         left = self._limits[template]
         kind = int(self._world.universe.type_of[offering])
         for name in left:

@@ -35,6 +35,10 @@ class PricingPolicy(StrEnum):
     KARPENTER = "karpenter"
 
 
+DEFAULT_STEPS = 100
+"""Steps of improvement."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to decide."""
@@ -43,6 +47,7 @@ class Options:
     min_values: MinValuesPolicy = MinValuesPolicy.STRICT
     pricing: PricingPolicy = PricingPolicy.LOWEST
     protects_young_nodes: bool = False
+    steps: int = DEFAULT_STEPS
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 class RuleBook:
     """The rules between the pods of a world.
 
-    `touches` are, by class, the counters that a placed pod of it counts in. `codes` are, by key and bin or offer, the
-    domain; `domains` the values by key, in the order of their codes.
+    `touches` are, by class, the counters that a placed pod of it counts in; `choosy` those of them that do not count
+    it on every machine. `watched` are, by counter, the spread constraints that go by it, and whether affinity does.
+    `codes` are, by key and bin or offer, the domain; `domains` the values by key, in the order of their codes.
     """
 
     def __init__(self, world: World) -> None:
@@ -53,17 +54,25 @@ class RuleBook:
             for counter in self._counters.all
             if counter.filter is not None
         }
+        self._families: dict[object, int] = {}
         self.touches: list[list[Counter]] = []
         self.rules: list[list[Rules]] = []
         for each, signature in zip(self.classes, signatures, strict=True):
             self.touches.append(self._touched(each, signature))
             self.rules.append([self._rules(each, stance, signature) for stance in each.stances])
+        self.choosy: list[list[Counter]] = [list(filter(self._is_choosy, touched)) for touched in self.touches]
+        self.watched = self._watched()
         self.start = self._first_tally()
 
     @property
     def counters(self) -> Sequence[Counter]:
         """All counters, by index."""
         return self._counters.all
+
+    @property
+    def families(self) -> int:
+        """How many families of rules there are."""
+        return len(self._families)
 
     def node_code(self, key: str, node: int) -> int:
         """The domain of a node; -1 without the label."""
@@ -72,6 +81,10 @@ class RuleBook:
     def offer_code(self, key: str, offer: int) -> int:
         """The domain of an offer; -1 without the label."""
         return int(self._codes_of_offers[key][offer])
+
+    def codes(self, key: str) -> tuple[Codes, Codes]:
+        """The domains of all nodes and of all offers; -1 without the label."""
+        return self._codes_of_nodes[key], self._codes_of_offers[key]
 
     def offers_in(self, key: str, allowed: Sequence[bool]) -> Flags:
         """By offer: those in an allowed domain of the key."""
@@ -95,6 +108,20 @@ class RuleBook:
     def offers_counted(self, counter: Counter) -> Flags:
         """By offer: those on which pods count, for a counter with a filter."""
         return self._filters[counter.index][1]
+
+    def _watched(self) -> dict[int, tuple[set[SpreadRule], bool]]:
+        """The counters of domains on which a pod that has its place relies."""
+        spread: dict[int, set[SpreadRule]] = defaultdict(set)
+        company: set[int] = set()
+        for ladder in self.rules:
+            for rules in ladder:
+                company.update(rule.counter.index for rule in rules.affinity)
+                for rule in rules.spread:
+                    spread[rule.counter.index].add(rule)
+        return {index: (spread[index], index in company) for index in {*spread, *company}}
+
+    def _is_choosy(self, counter: Counter) -> bool:
+        return counter.filter is not None and not self._filters[counter.index][1].all()
 
     def _declare(self) -> None:
         """Every counter that some pod to place, or some anti-affinity of a running one, calls for."""
@@ -164,6 +191,7 @@ class RuleBook:
                 rules.shunned.append(counter)
         found = [spread.counter.key for spread in rules.spread] + [company.counter.key for company in rules.affinity]
         rules.keys = tuple(dict.fromkeys((*found, *(counter.key for counter in rules.shunned))))
+        rules.family = self._families.setdefault(rules.identity, len(self._families))
         return rules
 
     def _repels(self, index: int) -> bool:

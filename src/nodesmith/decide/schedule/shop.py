@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodesmith.decide.schedule.classes import PodClass
-from nodesmith.decide.schedule.market import Market, Shelf
+from nodesmith.decide.schedule.crowd import Crowd
+from nodesmith.decide.schedule.market import Shelf
 from nodesmith.decide.schedule.universe import Flags
 from nodesmith.decide.schedule.world import World
 from nodesmith.decide.schedule.worth import Values
@@ -22,9 +23,10 @@ from nodesmith.decide.schedule.worth import Values
 class Shop(ABC):
     """Chooses offers: the one with the lowest rank, the cheapest among equals."""
 
-    def __init__(self, world: World, market: Market) -> None:
-        self._world = world
-        self._market = market
+    def __init__(self, crowd: Crowd) -> None:
+        self._crowd = crowd
+        self._world = crowd.world
+        self._market = crowd.market
 
     def choose(self, each: PodClass, flags: Flags, together: int) -> int | None:
         """The offer to buy for a pod of the class among the flagged ones, or None when none is flagged.
@@ -39,6 +41,11 @@ class Shop(ABC):
             return None
         chosen = _holding(self._world, each, shelf, together)
         held = Shelf(shelf.offers[chosen], shelf.rooms[chosen], shelf.prices[chosen])
+        return self._pick(each, shelf, held, together)
+
+    def _pick(self, each: PodClass, shelf: Shelf, held: Shelf, together: int) -> int:
+        """The offer to buy among those held; `shelf` is where they were taken from."""
+        del shelf
         return int(held.offers[int(np.lexsort((held.prices, self._ranks(each, held, together)))[0])])
 
     @abstractmethod

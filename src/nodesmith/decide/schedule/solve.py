@@ -1,7 +1,7 @@
-"""Where pods go: several plans, the cheapest of those that place most pods wins.
+"""Where pods go: several attempts, the best of them improved, the cheapest plan that places most pods.
 
-Every plan comes from the same exact placement; they differ in the order of pods and in which machines they buy. Where
-a plan leaves a pod over, Karpenter's own way is tried too.
+Every attempt is exact on all rules; they differ in the order of pods, in which machines they buy, and in whether pods
+look for machines or machines for pods. Where pods are left over, Karpenter's own way is tried too.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from nodesmith.decide.schedule.buyer import Buyer
 from nodesmith.decide.schedule.claims import Claims
 from nodesmith.decide.schedule.classes import PodClass
+from nodesmith.decide.schedule.crowd import Crowd
+from nodesmith.decide.schedule.filler import Filler
+from nodesmith.decide.schedule.foresight import ForesightShop
 from nodesmith.decide.schedule.grouping import age
+from nodesmith.decide.schedule.improve import Improver
 from nodesmith.decide.schedule.market import Market
-from nodesmith.decide.schedule.merge import Merger
 from nodesmith.decide.schedule.packing import Packing
 from nodesmith.decide.schedule.placer import Placer
 from nodesmith.decide.schedule.problem import PricingPolicy, Problem
@@ -26,51 +30,105 @@ from nodesmith.model.resources import NODES
 from nodesmith.plan.schedule import OnClaim, OnNode, Placement, PlannedClaim, SchedulePlan
 
 MANY_PODS: Final = 400
-"""Above this the first two strategies have to do, for the time that the others take."""
+"""Above this one attempt has to do: the others take as long and have not been cheaper."""
 
-ShopMaker = Callable[[World, Market], Shop]
-Order = Callable[[World, Market], list[PodClass]]
+TimeIsUp = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """A way to make a plan."""
+    """A way to make a plan; with `fills`, each machine is filled before the next is bought."""
 
     name: str
-    shop: ShopMaker
-    order: Order
-    merges: bool = True
+    shop: Callable[[Crowd], Shop]
+    order: Callable[[Crowd], list[PodClass]]
+    fills: bool = False
     counts_nodes: bool = True
 
 
-def schedule(problem: Problem, stock: Stock | None = None) -> SchedulePlan:
+class Attempt:
+    """One strategy's packing of a world."""
+
+    def __init__(self, world: World, strategy: Strategy) -> None:
+        self._strategy = strategy
+        self._crowd = Crowd(world, Market(world))
+        self._packing = Packing(world, counts_nodes=strategy.counts_nodes)
+        buyer = Buyer(self._packing, strategy.shop(self._crowd))
+        self._placer = Placer(self._packing, self._crowd, buyer)
+        self._filler = Filler(self._packing, self._crowd, buyer, self._placer)
+        self._order = strategy.order(self._crowd)
+        if strategy.fills:
+            self._fill()
+        self._placer.place_all(self._order)
+        self._improver: Improver | None = None
+
+    @property
+    def unplaced(self) -> int:
+        """Pods left over."""
+        return int(self._crowd.left.sum())
+
+    @property
+    def rank(self) -> tuple[int, int, float, int]:
+        """Pods left over, how early their turn is in Karpenter's queue, dollars an hour, machines: less is better."""
+        improver = self._settled()
+        turns = {each.index: turn for turn, each in enumerate(reversed(_by_size(self._crowd)))}
+        passed_over = sum(turns[index] * count for index, count in self._crowd.leftover().items())
+        return self.unplaced, passed_over, improver.price, len(improver.prices)
+
+    def improve(self, steps: int, is_time_up: TimeIsUp | None) -> None:
+        """The plan is as cheap as so many steps make it, or as many as there was time for."""
+        self._settled().run((self._order, _by_memory(self._crowd), _by_size(self._crowd)), steps, is_time_up)
+
+    def plan(self) -> SchedulePlan:
+        """The plan as it stands."""
+        return _assemble(self._packing, self._crowd.leftover(), self._strategy.name)
+
+    def _settled(self) -> Improver:
+        """The improver, with every machine the cheapest that holds its pods."""
+        if self._improver is None:
+            self._improver = Improver(self._packing, self._crowd, self._filler, self._placer)
+        return self._improver
+
+    def _fill(self) -> None:
+        for each in self._order:
+            self._placer.fit(each)
+        self._placer.place_all([each for each in self._order if self._shares_a_host(each)])
+        for bin_ in self._packing.planned():
+            self._filler.fill(bin_)
+        self._filler.build(self._order)
+
+    def _shares_a_host(self, each: PodClass) -> bool:
+        """Whether pods of the class want to be on one host, whichever it is."""
+        return any(rules.host_affinity for rules in self._packing.world.rulebook.rules[each.index])
+
+
+def schedule(problem: Problem, stock: Stock | None = None, is_time_up: TimeIsUp | None = None) -> SchedulePlan:
     """The cheapest plan found that places as many pods as any; the same for the same problem, whatever its order.
 
-    Problems of one decision may share a `stock`, which only saves time.
+    Args:
+        problem: what is asked.
+        stock: problems of one decision may share one, which only saves time.
+        is_time_up: asked between steps of improvement; a plan whose improvement it ends may be dearer.
     """
     world = World(problem, stock)
     if problem.options.pricing is PricingPolicy.KARPENTER:
         return plan_by(world, KARPENTER)
-    tried = PORTFOLIO if len(problem.pods) <= MANY_PODS else PORTFOLIO[:2]
-    plans = [plan_by(world, strategy) for strategy in tried]
-    if any(plan.unplaced for plan in plans):
-        plans.append(plan_by(world, KARPENTER))
+    tried = PORTFOLIO if len(problem.pods) <= MANY_PODS else PORTFOLIO[:1]
+    attempts = [Attempt(world, strategy) for strategy in tried]
+    if any(attempt.unplaced for attempt in attempts):
+        attempts.append(Attempt(world, KARPENTER))
         if world.limits_left:
-            plans.append(plan_by(world, THRIFTY))
-            if all(plan.unplaced for plan in plans) and any(NODES in left for left in world.limits_left.values()):
-                plans.append(plan_by(world, OVER_NODES))
-    return min(plans, key=lambda plan: (len(plan.unplaced), plan.price, len(plan.claims)))
+            attempts.append(Attempt(world, THRIFTY))
+            if all(each.unplaced for each in attempts) and any(NODES in left for left in world.limits_left.values()):
+                attempts.append(Attempt(world, OVER_NODES))
+    best = min(attempts, key=lambda attempt: attempt.rank)
+    best.improve(problem.options.steps, is_time_up)
+    return best.plan()
 
 
 def plan_by(world: World, strategy: Strategy) -> SchedulePlan:
-    """The plan of one strategy."""
-    market = Market(world)
-    packing = Packing(world, counts_nodes=strategy.counts_nodes)
-    placer = Placer(world, market, packing, strategy.shop(world, market))
-    left = placer.place_all(strategy.order(world, market))
-    if strategy.merges:
-        Merger(packing).run()
-    return _assemble(packing, left, strategy.name)
+    """The plan of one strategy, as it comes."""
+    return Attempt(world, strategy).plan()
 
 
 def _assemble(packing: Packing, left: dict[int, int], name: str) -> SchedulePlan:
@@ -97,50 +155,41 @@ def _assemble(packing: Packing, left: dict[int, int], name: str) -> SchedulePlan
     return SchedulePlan(placements, tuple(claims), name)
 
 
-def _by_size(classes: Iterable[PodClass]) -> list[PodClass]:
+def _by_size(crowd: Crowd) -> list[PodClass]:
     """Most CPU first, then most memory, then the oldest pod: Karpenter's order (spec 3.4)."""
-    return sorted(classes, key=lambda each: (-_asked(each, "cpu"), -_asked(each, "memory"), age(each.pods[0])))
+    return _sorted_by(crowd.world.classes, "cpu", "memory")
 
 
-def _karpenter_order(world: World, market: Market) -> list[PodClass]:
-    del market
-    return _by_size(world.classes)
-
-
-def _memory_first(world: World, market: Market) -> list[PodClass]:
+def _by_memory(crowd: Crowd) -> list[PodClass]:
     """Most memory first, then most CPU."""
-    del market
-    return sorted(world.classes, key=lambda each: (-_asked(each, "memory"), -_asked(each, "cpu"), age(each.pods[0])))
+    return _sorted_by(crowd.world.classes, "memory", "cpu")
 
 
-def _dearest_first(world: World, market: Market) -> list[PodClass]:
-    """Pods with the dearest company first, so that the others only get the room those leave; then by size."""
-    level = [_unit_price(market, group) for group in range(len(market.worth))]
-    forced = [any(rule.own for rule in world.rulebook.rules[each.index][0].hosts) for each in world.classes]
-    sized = _by_size(world.classes)
-    return sorted(sized, key=lambda each: (-round(level[market.group_of[each.index]], 9), not forced[each.index]))
+def _dearest_first(crowd: Crowd) -> list[PodClass]:
+    """Pods that are dearest to buy for first, so that the others only get the room those leave; then by size."""
+    rules = crowd.world.rulebook.rules
+    forced = [any(rule.own for rule in rules[each.index][0].hosts) for each in crowd.world.classes]
+    return sorted(_by_size(crowd), key=lambda each: (-crowd.tier[each.index], not forced[each.index]))
 
 
-def _unit_price(market: Market, group: int) -> float:
-    demand = market.start[group]
-    worth = market.worth[group]
-    least = min((float(each.units @ demand) for each in market.worth), default=0.0)
-    return float(worth.units @ demand) / least if least > 0 else 0.0
+def _sorted_by(classes: Iterable[PodClass], first: str, second: str) -> list[PodClass]:
+    return sorted(classes, key=lambda each: (-_asked(each, first), -_asked(each, second), age(each.pods[0])))
 
 
 def _asked(each: PodClass, name: str) -> int:
     return dict(each.spec.requests).get(name, 0)
 
 
-KARPENTER: Final = Strategy("karpenter", LargestShop, _karpenter_order, merges=False)
+KARPENTER: Final = Strategy("karpenter", LargestShop, _by_size)
 PORTFOLIO: Final[Sequence[Strategy]] = (
+    Strategy("filled", ForesightShop, _dearest_first, fills=True),
     Strategy("priced", PricedShop, _dearest_first),
-    Strategy("priced-by-size", PricedShop, _karpenter_order),
-    Strategy("largest", LargestShop, _karpenter_order),
+    Strategy("priced-by-size", PricedShop, _by_size),
+    Strategy("largest", LargestShop, _by_size),
     Strategy("largest-dearest", LargestShop, _dearest_first),
-    Strategy("priced-by-memory", PricedShop, _memory_first),
-    Strategy("largest-by-memory", LargestShop, _memory_first),
+    Strategy("priced-by-memory", PricedShop, _by_memory),
+    Strategy("largest-by-memory", LargestShop, _by_memory),
 )
 OVER_NODES: Final = replace(KARPENTER, name="over-nodes", counts_nodes=False)
 """Beyond a limit on `nodes`, as Karpenter goes within one pass: only where pods would be left over otherwise."""
-THRIFTY: Final = Strategy("thrifty", ThriftyShop, _karpenter_order)
+THRIFTY: Final = Strategy("thrifty", ThriftyShop, _by_size)

@@ -116,9 +116,16 @@ class SpreadRule:
 
     def ceiling(self, tally: Tally) -> int:
         """The largest count that a domain may have before one more pod goes there."""
-        table = tally.tables[self.counter.index]
-        least = min((table[code] for code in self.eligible), default=0)
-        return self.max_skew - self.own + (least if len(self.eligible) >= self.min_domains else 0)
+        return self.max_skew - self.own + self._least(tally.tables[self.counter.index])
+
+    def skew(self, table: Sequence[int]) -> int:
+        """How far the fullest domain is above the least."""
+        return max((table[code] for code in self.eligible), default=0) - self._least(table)
+
+    def _least(self, table: Sequence[int]) -> int:
+        if len(self.eligible) < self.min_domains:
+            return 0
+        return min((table[code] for code in self.eligible), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +151,21 @@ class Rules:
     affinity: list[AffinityRule] = field(default_factory=list)
     keys: tuple[str, ...] = ()
     """The label keys that matter besides the host name, each once."""
+    family: int = 0
+    """The same number for all rules that say the same."""
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What the rules say, to tell them from others."""
+        return (
+            tuple((rule.counter.index, rule.limit, rule.own) for rule in self.hosts),
+            tuple((rule.counter.index, rule.bootstraps) for rule in self.host_affinity),
+            tuple(
+                (each.counter.index, each.max_skew, each.own, each.min_domains, each.eligible) for each in self.spread
+            ),
+            tuple(counter.index for counter in self.shunned),
+            tuple((rule.counter.index, rule.bootstraps) for rule in self.affinity),
+        )
 
     def allowed(self, tally: Tally, key: str) -> tuple[bool, ...]:
         """For each domain code of the key, whether one more pod may go there now."""
@@ -162,6 +184,35 @@ class Rules:
             own = next(company.counter.index for company in self.affinity if company.counter.key == key)
             return (True,) * len(tally.tables[own])
         return tuple(result)
+
+    def room_within(self, tally: Tally, key: str, code: int) -> int:
+        """How many more pods of the stance may go, one after the other, to the domain of the key as counts are now."""
+        room = int(UNBOUNDED)
+        for counter in self.shunned:
+            if counter.key == key:
+                room = 0 if code >= 0 and tally.tables[counter.index][code] else min(room, 1)
+        for company in self.affinity:
+            if company.counter.key == key and not company.is_first(tally):
+                room = room if code >= 0 and tally.tables[company.counter.index][code] else 0
+        for rule in self.spread:
+            if rule.counter.key == key and room:
+                left = rule.ceiling(tally) + 1 - tally.tables[rule.counter.index][code] if code >= 0 else 0
+                room = min(room, left if rule.own or left <= 0 else room)
+        return max(room, 0)
+
+    def room_on(self, tally: Tally, bin_: int) -> int:
+        """How many more pods of the stance its host rules let one bin take."""
+        room = int(UNBOUNDED)
+        for rule in self.hosts:
+            count = int(tally.hosts[rule.counter.index][bin_])
+            if count > rule.limit:
+                return 0
+            if rule.own:
+                room = min(room, rule.limit + 1 - count)
+        for company in self.host_affinity:
+            if not company.is_first(tally) and not tally.hosts[company.counter.index][bin_]:
+                return 0
+        return room
 
     def crowding(self, tally: Tally, key: str, code: int) -> int:
         """How many pods its spread constraints on the key count in the domain: fewer is better."""

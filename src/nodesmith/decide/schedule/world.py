@@ -93,6 +93,10 @@ class World:
             self._static_nodes[key] = flags
         return flags
 
+    def stance_flags(self, each: PodClass, stance: Stance) -> Flags:
+        """By offer: those that admit the stance, whatever the class requests; one array for all that agree."""
+        return self.admitted_offers(static_key(each, stance))
+
     def offer_flags(self, each: PodClass, stance: Stance) -> Flags:
         """By offer: those that could hold one pod of the class alone, at this stance, and can be had now."""
         static = static_key(each, stance)
@@ -154,6 +158,8 @@ class World:
 
     def alternative_for(self, stance: Stance, template: Template, offering: int) -> Requirements:
         """The first alternative of the stance that the offer satisfies: what a claim of it has to state."""
+        if len(stance.alternatives) == 1:
+            return stance.alternatives[0]
         for alternative in stance.alternatives:
             selected = self._selected(template, (alternative,))
             if np.asarray(selected)[offering]:

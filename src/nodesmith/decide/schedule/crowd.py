@@ -1,0 +1,106 @@
+"""The pods that still want a place while one plan is made: how many of each class, and what each insists on now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodesmith.decide.schedule.classes import PodClass
+from nodesmith.decide.schedule.market import Market
+from nodesmith.decide.schedule.topology import Rules
+from nodesmith.decide.schedule.universe import Flags
+from nodesmith.decide.schedule.world import World
+from nodesmith.decide.schedule.worth import Values
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A crowd's state at one moment."""
+
+    left: Counts
+    level: Counts
+    family: Counts
+    mask: Counts
+    demand: Values
+
+
+class Crowd:
+    """Counts by class.
+
+    `left` are the pods without a place; `level` says which stance a class insists on; `tier` ranks classes by how dear
+    the machines are that they may go to. `requests` has a row a resource and a column a class: work on a few resources
+    of many classes is fastest along the classes.
+    """
+
+    def __init__(self, world: World, market: Market) -> None:
+        self.world = world
+        self.market = market
+        self.left: Counts = np.array([each.count for each in world.classes], dtype=np.int64)
+        self.level: Counts = np.zeros(len(world.classes), dtype=np.int64)
+        self.tier = market.tiers[market.group_of].astype(np.float64)
+        self.requests: Values = np.ascontiguousarray(world.requests.T, dtype=np.float64)
+        self.family: Counts = np.zeros(len(world.classes), dtype=np.int64)
+        self._mask: Counts = np.zeros(len(world.classes), dtype=np.int64)
+        self._masks: list[Flags] = []
+        self._mask_index: dict[int, int] = {}
+        for each in world.classes:
+            self._stand(each, 0)
+
+    def rules(self, each: PodClass) -> Rules:
+        """What other pods say about where the class may go at its present stance."""
+        return self.world.rulebook.rules[each.index][int(self.level[each.index])]
+
+    def took(self, each: PodClass, count: int) -> None:
+        """So many pods of the class have a place."""
+        self.left[each.index] -= count
+        self.market.settle(each, count)
+
+    def released(self, each: PodClass, level: int, count: int) -> None:
+        """So many pods of the class, placed at that stance, want a place again."""
+        if not self.left[each.index] or level < self.level[each.index]:
+            self._stand(each, level)
+        self.left[each.index] += count
+        self.market.settle(each, -count)
+
+    def give_up(self, each: PodClass) -> bool:
+        """Whether the class had a preference left to give up; it insists on one less now."""
+        level = int(self.level[each.index]) + 1
+        if level == len(each.stances):
+            return False
+        self._stand(each, level)
+        return True
+
+    def waiting_for(self, offer: int) -> Counts:
+        """The classes with pods left that a machine of the offer admits, whatever it holds."""
+        here = np.flatnonzero(self.left)
+        admits = np.array([flags[offer] for flags in self._masks], dtype=np.bool_)
+        return here[admits[self._mask[here]]]
+
+    def save(self) -> Saved:
+        """What `restore` needs to make all as it is now."""
+        return Saved(
+            self.left.copy(), self.level.copy(), self.family.copy(), self._mask.copy(), self.market.demand.copy()
+        )
+
+    def restore(self, saved: Saved) -> None:
+        """All is as it was when saved."""
+        self.left, self.level, self.family, self._mask = saved.left, saved.level, saved.family, saved.mask
+        self.market.demand = saved.demand
+
+    def leftover(self) -> dict[int, int]:
+        """How many pods of each class have no place, by class index."""
+        return {index: int(self.left[index]) for index in np.flatnonzero(self.left).tolist()}
+
+    def _stand(self, each: PodClass, level: int) -> None:
+        self.level[each.index] = level
+        self.family[each.index] = self.world.rulebook.rules[each.index][level].family
+        flags = self.world.stance_flags(each, each.stances[level])
+        known = self._mask_index.get(id(flags))
+        if known is None:
+            known = self._mask_index[id(flags)] = len(self._masks)
+            self._masks.append(flags)
+        self._mask[each.index] = known

@@ -1,0 +1,186 @@
+"""Makes a packing cheaper: some machines are given up, their pods placed anew, and the better of both stays.
+
+Machines whose pods are worth least for the price come first. What is tried is counted in steps, so that the same
+problem has the same answer; whoever has a clock may end it sooner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from nodesmith.decide.schedule.claims import Claims
+from nodesmith.decide.schedule.classes import PodClass
+from nodesmith.decide.schedule.crowd import Crowd
+from nodesmith.decide.schedule.filler import Filler
+from nodesmith.decide.schedule.packing import Packing
+from nodesmith.decide.schedule.placer import Placer
+
+SIZES: Final = (2, 3, 1, 4, 6, 2, 8, 3)
+"""How many machines are given up in a step, in turn."""
+LEAST_SAVING: Final = 1e-9
+"""Dollars an hour; less is rounding."""
+FATIGUE: Final = 0.5
+"""How much less a machine's waste counts after each step that tried it in vain."""
+FITS_BUT_ONE_IN: Final = 3
+"""Room that is there is looked at first, but for one step in so many."""
+PATIENCE: Final = 6
+"""Steps in vain, one after the other, for each machine there is; then it is left as it is."""
+_NODES_BIT: Final = 2**40
+_MULTIPLIER: Final = 6364136223846793005
+_INCREMENT: Final = 1442695040888963407
+
+
+class Improver:
+    """Improves one packing; `prices` are those of its machines, each as the cheapest that holds its pods.
+
+    The choice of machines follows a fixed sequence of numbers (Knuth's MMIX generator).
+    """
+
+    def __init__(self, packing: Packing, crowd: Crowd, filler: Filler, placer: Placer) -> None:
+        self._packing = packing
+        self._world = packing.world
+        self._crowd = crowd
+        self._filler = filler
+        self._placer = placer
+        self._claims = Claims(packing)
+        self.prices: dict[int, float] = {}
+        self._waste: dict[int, float] = {}
+        self._tries: dict[int, int] = {}
+        self._state = 1
+        for bin_ in packing.planned():
+            self._price(bin_)
+
+    @property
+    def price(self) -> float:
+        """Dollars an hour for all machines."""
+        return sum(self.prices.values())
+
+    def run(
+        self, orders: Sequence[Sequence[PodClass]], steps: int, is_time_up: Callable[[], bool] | None = None
+    ) -> None:
+        """So many steps were tried, or the time is up.
+
+        Args:
+            orders: in which the pods are placed anew, in turn.
+            steps: how many.
+            is_time_up: asked before each.
+        """
+        in_vain = 0
+        for step in range(steps):
+            if not self._waste or in_vain > PATIENCE * len(self.prices) or (is_time_up is not None and is_time_up()):
+                return
+            given_up = self._chosen(SIZES[step % len(SIZES)])
+            better = self._step(orders[step % len(orders)], given_up, fits=bool(step % FITS_BUT_ONE_IN))
+            in_vain = 0 if better else in_vain + 1
+
+    def _step(self, order: Sequence[PodClass], given_up: list[int], *, fits: bool) -> bool:
+        """Whether the machines given up could be done better."""
+        packing, crowd = self._packing, self._crowd
+        machines = [bin_ for bin_ in given_up if bin_ in self.prices]
+        before = sum(self.prices[bin_] for bin_ in machines)
+        saved, tables, first = crowd.save(), self._tables(given_up), packing.size
+        packing.begin()
+        for bin_ in given_up:
+            for (index, level), count in list(packing.contents[bin_].items()):
+                packing.add(self._world.classes[index], level, bin_, -count)
+                crowd.released(self._world.classes[index], level, count)
+        for bin_ in machines:
+            packing.close(bin_)
+        waiting = [each for each in order if crowd.left[each.index]]
+        if fits:
+            for each in waiting:
+                self._placer.fit(each)
+        self._filler.build(waiting)
+        self._placer.place_all(waiting)
+        after = sum(self._cheapest(bin_)[1] for bin_ in range(first, packing.size) if packing.contents[bin_])
+        fewer = int(crowd.left.sum()) < int(saved.left.sum())
+        cheaper = np.array_equal(crowd.left, saved.left) and after < before - LEAST_SAVING
+        if (fewer or cheaper) and self._others_stand(tables):
+            for bin_ in machines:
+                self._forget(bin_)
+            for bin_ in range(first, packing.size):
+                self._price(bin_)
+            packing.keep()
+            return True
+        packing.take_back()
+        crowd.restore(saved)
+        for bin_ in machines:
+            self._tries[bin_] = self._tries.get(bin_, 0) + 1
+        return False
+
+    def _chosen(self, count: int) -> list[int]:
+        """The machine that wastes most and some others, more of them wasteful than not; or nodes that took pods."""
+        live = sorted(self._waste, key=lambda bin_: (-self._waste[bin_] * FATIGUE ** self._tries.get(bin_, 0), bin_))
+        nodes = [bin_ for bin_ in range(len(self._world.nodes)) if self._packing.contents[bin_]]
+        chosen = [live[0]]
+        while len(chosen) < min(count, len(live) + len(nodes)):
+            self._state = (self._state * _MULTIPLIER + _INCREMENT) % 2**64
+            draw = self._state / 2**64
+            candidates = nodes if nodes and self._state & _NODES_BIT else live
+            at = int(draw * draw * len(candidates))
+            if candidates[at] not in chosen:
+                chosen.append(candidates[at])
+            elif all(candidate in chosen for candidate in candidates):
+                break
+        return chosen
+
+    def _tables(self, given_up: Iterable[int]) -> dict[int, list[int]]:
+        """The counts, by domain, that pods elsewhere may rely on and that giving up the machines changes."""
+        book, tables = self._world.rulebook, self._packing.tally.tables
+        classes = {index for bin_ in given_up for index, _ in self._packing.contents[bin_]}
+        counters = {counter.index for index in classes for counter in book.touches[index]}
+        return {index: list(tables[index]) for index in counters & book.watched.keys()}
+
+    def _others_stand(self, before: Mapping[int, Sequence[int]]) -> bool:
+        """Whether every rule that held for pods elsewhere holds as the counts are now."""
+        for index, old in before.items():
+            new = self._packing.tally.tables[index]
+            spread, has_company = self._world.rulebook.watched[index]
+            if has_company and any(was and not now for was, now in zip(old, new, strict=True)):
+                return False
+            if any(rule.skew(new) > max(rule.max_skew, rule.skew(old)) for rule in spread):
+                return False
+        return True
+
+    def _price(self, bin_: int) -> None:
+        """The machine is the cheapest that holds its pods, or is not bought when it has none."""
+        packing = self._packing
+        if not packing.contents[bin_]:
+            packing.close(bin_)
+            return
+        offer, price = self._cheapest(bin_)
+        template = self._world.templates[offer // len(self._world.universe)]
+        if offer != packing.offer[bin_] and not packing.diversity.asks(template):
+            packing.change_offer(bin_, offer)
+        self.prices[bin_] = price
+        if not self._world.is_reserved[offer % len(self._world.universe)]:
+            self._waste[bin_] = price - self._worth(bin_)
+
+    def _forget(self, bin_: int) -> None:
+        del self.prices[bin_]
+        del self._waste[bin_]
+        self._tries.pop(bin_, None)
+
+    def _cheapest(self, bin_: int) -> tuple[int, float]:
+        """The cheapest offer that the machine may turn out to be, with its price; a reserved one stays what it is."""
+        universe = self._world.universe
+        offer = int(self._packing.offer[bin_])
+        if self._world.is_reserved[offer % len(universe)]:
+            return offer, float(universe.price[offer % len(universe)])
+        reach = self._claims.reach(bin_)
+        offers = np.flatnonzero(reach.offerings & ~self._world.is_reserved)
+        best = int(offers[np.argmin(universe.price[offers])])
+        return reach.template.index * len(universe) + best, float(universe.price[best])
+
+    def _worth(self, bin_: int) -> float:
+        market = self._crowd.market
+        held = self._packing.contents[bin_].items()
+        groups = [market.worth[market.group_of[index]] for (index, _), _ in held]
+        pods = sum(
+            worth.of(self._world.requests[index]) * count
+            for worth, ((index, _), count) in zip(groups, held, strict=True)
+        )
+        return pods + max(worth.host for worth in groups)
