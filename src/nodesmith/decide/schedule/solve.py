@@ -181,9 +181,11 @@ def _asked(each: PodClass, name: str) -> int:
 
 
 KARPENTER: Final = Strategy("karpenter", LargestShop, _by_size)
+QUICK: Final = Strategy("priced", PricedShop, _dearest_first)
+"""For simulations by the hundred."""
 PORTFOLIO: Final[Sequence[Strategy]] = (
     Strategy("filled", ForesightShop, _dearest_first, fills=True),
-    Strategy("priced", PricedShop, _dearest_first),
+    QUICK,
     Strategy("priced-by-size", PricedShop, _by_size),
     Strategy("largest", LargestShop, _by_size),
     Strategy("largest-dearest", LargestShop, _dearest_first),
