@@ -10,7 +10,7 @@ from typing import Final
 from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.schedule.problem import MinValuesPolicy, PricingPolicy, Problem, pods_to_place
-from nodesmith.decide.schedule.solve import KARPENTER, QUICK, plan_by, schedule
+from nodesmith.decide.schedule.solve import FILLED, KARPENTER, plan_by, quick_plan, schedule
 from nodesmith.decide.schedule.world import World
 from nodesmith.model.pod import Pod
 from nodesmith.plan.schedule import OnClaim, OnNode, PlannedClaim, SchedulePlan
@@ -87,9 +87,7 @@ class Simulator:
         world = World(problem, self.scene.shared.stock)
         if is_greedy:
             return plan_by(world, KARPENTER)
-        strategies = (QUICK,) if len(problem.pods) > VERY_MANY_PODS else (QUICK, KARPENTER)
-        plans = [plan_by(world, strategy) for strategy in strategies]
-        return min(plans, key=lambda plan: (len(plan.unplaced), plan.price, len(plan.claims)))
+        return quick_plan(world, (FILLED,) if len(problem.pods) > VERY_MANY_PODS else (FILLED, KARPENTER))
 
     def _judge(self, plan: SchedulePlan, moved: frozenset[str]) -> Simulation:
         """The part of the plan that concerns the candidates' pods; what the provisioner buys anyway is its own."""

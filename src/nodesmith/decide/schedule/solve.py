@@ -131,6 +131,11 @@ def plan_by(world: World, strategy: Strategy) -> SchedulePlan:
     return Attempt(world, strategy).plan()
 
 
+def quick_plan(world: World, strategies: Sequence[Strategy]) -> SchedulePlan:
+    """The best of some strategies as they come: for simulations by the hundred."""
+    return min((Attempt(world, strategy) for strategy in strategies), key=lambda attempt: attempt.rank).plan()
+
+
 def _assemble(packing: Packing, left: dict[int, int], name: str) -> SchedulePlan:
     """The plan that a packing stands for, pods in order of key."""
     world = packing.world
@@ -181,11 +186,10 @@ def _asked(each: PodClass, name: str) -> int:
 
 
 KARPENTER: Final = Strategy("karpenter", LargestShop, _by_size)
-QUICK: Final = Strategy("priced", PricedShop, _dearest_first)
-"""For simulations by the hundred."""
+FILLED: Final = Strategy("filled", ForesightShop, _dearest_first, fills=True)
 PORTFOLIO: Final[Sequence[Strategy]] = (
-    Strategy("filled", ForesightShop, _dearest_first, fills=True),
-    QUICK,
+    FILLED,
+    Strategy("priced", PricedShop, _dearest_first),
     Strategy("priced-by-size", PricedShop, _by_size),
     Strategy("largest", LargestShop, _by_size),
     Strategy("largest-dearest", LargestShop, _dearest_first),
