@@ -38,18 +38,19 @@ def entries(log: Path, *, user: str = "") -> Iterator[dict[str, Any]]:
 
 def verbs(log: Path, *, user: str = "") -> set[Asked]:
     """Every verb on every resource that was asked for."""
-    return {_asked(entry) for entry in entries(log, user=user)}
+    return {asked_by(entry) for entry in entries(log, user=user)}
 
 
 def refused(log: Path, *, user: str = "") -> set[Asked]:
     """Those of them that were forbidden at least once."""
     return {
-        _asked(entry)
+        asked_by(entry)
         for entry in entries(log, user=user)
         if (entry.get("responseStatus") or {}).get("code") == FORBIDDEN
     }
 
 
-def _asked(entry: dict[str, Any]) -> Asked:
+def asked_by(entry: dict[str, Any]) -> Asked:
+    """What a request asked for."""
     reference = entry["objectRef"]
     return Asked(entry["verb"], reference.get("apiGroup", ""), reference["resource"], reference.get("subresource", ""))

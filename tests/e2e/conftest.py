@@ -13,6 +13,11 @@ from tests.e2e.stage import Stage, open_stage
 from tools.controlplane import build
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks at everything that happened comes last."""
+    items.sort(key=lambda item: item.path.name == "test_afterwards.py")
+
+
 @pytest.fixture(scope="session")
 def programs() -> Path:
     """The built programs."""

@@ -1,4 +1,4 @@
-"""Processes die: the controller in the middle of everything, its leader, the API server. The work goes on where it was."""
+"""Processes die: the controller in the middle of everything, the API server. The work goes on where it was."""
 
 import asyncio
 import re
@@ -11,16 +11,12 @@ import pytest
 
 from nodesmith.api.kinds import EC2_NODE_CLASS, NODE, NODE_CLAIM, NODE_POOL, POD_DISRUPTION_BUDGET
 from nodesmith.sim.aws.control import FaultRule
-from tests.e2e.audit import entries
 from tests.e2e.cases.leaving import BLOCKED, SMALL, is_tainted
 from tests.e2e.controller import ControllerProcess
-from tests.e2e.controlplane import OTHER_CONTROLLER
 from tests.e2e.mirror import is_true
 from tests.e2e.stage import Stage
 from tests.e2e.yard import NODE_CLASS, Yard, node_class
 
-LEASE_S: Final = 15
-RETRY_S: Final = 2.4
 NO_ELECTION: Final = {"DISABLE_LEADER_ELECTION": "true"}
 
 
@@ -83,67 +79,6 @@ def ground(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Ground]:
     stage.box.control.timing()
     ground.do(ground.yard.clear())
     stage.kubectl("delete", "ec2nodeclass", NODE_CLASS, "--timeout=60s")
-
-
-# --- the leader ---
-
-
-def test_asked_to_stop_it_hands_over_at_once(ground: Ground) -> None:
-    ground.one_node()
-    first, second = ground.actor, ground.stage.replica("second")
-    second.start()
-    ground.wait(lambda: second.ask("/readyz", port=second.probe_port) == "ok", within_s=60)
-    began = time.monotonic()
-    assert first.terminate() == 0
-    second.wait_until_leading()
-    assert time.monotonic() - began < LEASE_S - 5
-    ground.take_over(second)
-    ground.do(ground.yard.scale("web", 6))
-    ground.do(ground.yard.until_running(6))
-
-
-def test_a_killed_leader_is_followed_when_its_lease_runs_out(ground: Ground) -> None:
-    first, second = ground.actor, ground.stage.replica("third")
-    second.start()
-    ground.wait(lambda: second.ask("/readyz", port=second.probe_port) == "ok", within_s=60)
-    first.kill()
-    began = time.monotonic()
-    second.wait_until_leading()
-    assert LEASE_S - 5 < time.monotonic() - began < LEASE_S + RETRY_S + 5
-    ground.take_over(second)
-    ground.one_node()
-
-
-def test_a_frozen_leader_that_wakes_writes_nothing(ground: Ground) -> None:
-    first, second = ground.actor, ground.stage.replica("fourth", token=OTHER_CONTROLLER)
-    ground.one_node()
-    second.start()
-    ground.wait(lambda: second.ask("/readyz", port=second.probe_port) == "ok", within_s=60)
-    first.freeze()
-    ground.do(ground.yard.scale("web", 6))
-    second.wait_until_leading()
-    ground.take_over(second)
-    ground.do(ground.yard.until_running(6))
-    before = len(_writes(ground.stage, "karpenter"))
-    ground.do(ground.yard.scale("web", 9))
-    first.thaw()
-    process = first.process
-    assert process is not None
-    assert process.wait(30) != 0
-    assert first.said("leader election lost")
-    ground.do(ground.yard.until_running(9))
-    after = _writes(ground.stage, "karpenter")[before:]
-    assert {entry["objectRef"]["resource"] for entry in after} <= {"leases"}
-    assert all(entry["responseStatus"]["code"] >= 400 for entry in after), after
-
-
-def _writes(stage: Stage, uid: str) -> list[dict[str, Any]]:
-    reads = {"get", "list", "watch"}
-    return [
-        entry
-        for entry in entries(stage.plane.audit_log)
-        if entry["user"].get("uid") == uid and entry["verb"] not in reads
-    ]
 
 
 # --- the API server ---

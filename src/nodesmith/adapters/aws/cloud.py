@@ -9,7 +9,7 @@ from typing import Final
 
 from nodesmith.adapters.aws.client import AwsClient, Clients, RunBlocking, always
 from nodesmith.adapters.aws.cluster import ClusterSource
-from nodesmith.adapters.aws.drift import image_drift, instance_drift, static_drift
+from nodesmith.adapters.aws.drift import SpecHashes, image_drift, instance_drift, static_drift
 from nodesmith.adapters.aws.health import InstanceHealth, SickInstance
 from nodesmith.adapters.aws.imagesource import ImageSource
 from nodesmith.adapters.aws.instances import instance_id, zone_of
@@ -100,6 +100,7 @@ class AwsCloud:
         self._clock = clock
         self._health = InstanceHealth(self.client, clock)
         self._unavailable = Unavailable(clock)
+        self._hashes = SpecHashes()
         self._reservations = Reservations(clock)
         self._network = Network(self.client, clock, subnet_refresh=settings.subnet_refresh)
         self._instances = InstanceStore(self.client, clock, cluster=cluster, workers=workers, metrics=metrics)
@@ -231,7 +232,7 @@ class AwsCloud:
         node_class = await self._objects.node_class(claim.node_class.name)
         if node_class is None:
             return None
-        changed = static_drift(claim, node_class, (await self.cluster.info()).ca_bundle)
+        changed = static_drift(claim, node_class, (await self.cluster.info()).ca_bundle, self._hashes)
         if changed is not None:
             return changed
         status = node_class.status

@@ -19,13 +19,32 @@ from nodesmith.model.labels import (
 from nodesmith.model.nodeclaim import NodeClaim
 
 
-def static_drift(claim: NodeClaim, node_class: EC2NodeClass, ca_bundle: str) -> str | None:
+class SpecHashes:
+    """The hashes of NodeClasses, each worked out once for the NodeClass as it is: every claim asks for them."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[EC2NodeClass, dict[tuple[str, str], str]]] = {}
+
+    def of(self, node_class: EC2NodeClass, ca_bundle: str, version: str) -> str:
+        """The hash in this version."""
+        known = self._known.get(node_class.name)
+        if known is None or known[0] is not node_class:
+            known = self._known[node_class.name] = (node_class, {})
+        hashes = known[1]
+        if (ca_bundle, version) not in hashes:
+            hashes[ca_bundle, version] = node_class_hash(node_class, ca_bundle=ca_bundle, version=version)
+        return hashes[ca_bundle, version]
+
+
+def static_drift(
+    claim: NodeClaim, node_class: EC2NodeClass, ca_bundle: str, hashes: SpecHashes | None = None
+) -> str | None:
     """`NodeClassDrift` when the NodeClass' spec is not the one the claim was launched with, by whichever Karpenter."""
     annotations = claim.meta.annotations
     launched_with, version = annotations.get(NODECLASS_HASH), annotations.get(NODECLASS_HASH_VERSION)
     if launched_with is None or version not in VERSIONS:
         return None
-    now = node_class_hash(node_class, ca_bundle=ca_bundle, version=version)
+    now = (hashes or SpecHashes()).of(node_class, ca_bundle, version)
     return "NodeClassDrift" if launched_with != now else None
 
 

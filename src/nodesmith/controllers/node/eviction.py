@@ -77,8 +77,10 @@ class Evictions:
         match error:
             case EvictionBlocked():
                 code, why = "429", f"evicting pod violates a PDB, {error}"
-            case Refused():
+            case Refused() if "PodDisruptionBudget" in str(error):
                 code, why = "500", f"eviction does not support multiple PDBs, {error}"
+            case Refused():
+                code, why = "403", f"eviction was refused, {error}"
             case _:
                 code, why = "500", ""
         self._shell.metrics.count("pods_eviction_requests_total", code=code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nodesmith.adapters.aws.drift import static_drift
+from nodesmith.adapters.aws.drift import SpecHashes, static_drift
 from nodesmith.api.ec2nodeclass import EC2NodeClass, decode_ec2nodeclass
 from nodesmith.api.nodeclasshash import VERSIONS, node_class_hash
 from nodesmith.model.labels import NODECLASS_HASH, NODECLASS_HASH_VERSION
@@ -36,3 +36,11 @@ def test_a_version_that_nobody_knows_any_more_says_nothing() -> None:
 
 def test_a_claim_without_a_hash_has_not_drifted() -> None:
     assert static_drift(NodeClaim(ObjectMeta("a")), node_class(11), CA) is None
+
+
+def test_a_hash_is_worked_out_once_for_a_node_class_as_it_is() -> None:
+    hashes, before, after = SpecHashes(), node_class(10), node_class(11)
+    assert hashes.of(before, CA, "v5") is hashes.of(before, CA, "v5")
+    assert hashes.of(after, CA, "v5") != hashes.of(before, CA, "v5")
+    assert hashes.of(before, "bmV3", "v5") != hashes.of(before, CA, "v5")
+    assert static_drift(launched("v5"), after, CA, hashes) == "NodeClassDrift"

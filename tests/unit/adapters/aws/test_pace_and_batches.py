@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -301,7 +303,29 @@ def test_pages_are_followed_to_the_end() -> None:
 async def test_threads_do_not_block_the_loop() -> None:
     threads = Threads(2)
     assert await threads(lambda: 41 + 1) == 42
+    with pytest.raises(ZeroDivisionError):
+        await threads(lambda: 1 // 0)
+    assert await asyncio.gather(*(threads(lambda n=n: n) for n in range(20))) == list(range(20))  # type: ignore[misc]  # noqa: TID251 - the calls are the test
     threads.close()
+
+
+def test_a_call_under_way_does_not_hold_up_the_end_of_the_process() -> None:
+    program = """
+import asyncio, time
+from nodesmith.adapters.aws.blocking import Threads
+
+async def main():
+    threads = Threads()
+    async with asyncio.timeout(0.2):
+        await threads(lambda: time.sleep(60))
+
+try:
+    asyncio.run(main())
+except TimeoutError:
+    print("gave up")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stdout) == (0, "gave up\n")
 
 
 def test_a_process_that_does_not_lead_only_reads() -> None:

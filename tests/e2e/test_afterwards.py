@@ -1,0 +1,44 @@
+"""What all tests together have shown, looked at when they are over (conftest puts this file last)."""
+
+import pytest
+
+from nodesmith.install.policies import controller_policies
+from nodesmith.sim.aws.audit import audit
+from tests.e2e.audit import Asked, asked_by, entries
+from tests.e2e.controlplane import CONTROLLER_USER
+from tests.e2e.stage import Stage, tear_down
+
+FORBIDDEN = 403
+
+
+@pytest.fixture(scope="module")
+def over(stage: Stage) -> Stage:
+    """The stage when the controller has stopped."""
+    if stage.controller.is_alive:
+        assert stage.controller.terminate() == 0
+    return stage
+
+
+def test_the_chart_allowed_everything_that_was_asked(over: Stage) -> None:
+    """An API server that has just started forbids everything for a moment; what was never allowed is missing."""
+    allowed: set[Asked] = set()
+    forbidden: set[Asked] = set()
+    for entry in entries(over.plane.audit_log, user=CONTROLLER_USER):
+        code = (entry.get("responseStatus") or {}).get("code")
+        (forbidden if code == FORBIDDEN else allowed).add(asked_by(entry))
+    assert len(allowed) > 30
+    assert forbidden <= allowed
+
+
+def test_the_installers_policies_allowed_every_call(over: Stage) -> None:
+    role = over.names.role_arn(over.names.controller_role).rpartition("/")[2]
+    calls = [call for call in over.box.control.calls() if role in call.caller]
+    assert len({call.name for call in calls}) > 15
+    assert audit(calls, controller_policies(over.names)).refused == ()
+    assert [
+        f"{call.name}: {call.error}" for call in calls if call.error in {"UnauthorizedOperation", "AccessDenied"}
+    ] == []
+
+
+def test_nothing_is_left_in_the_account(over: Stage) -> None:
+    assert tear_down(over) == {}

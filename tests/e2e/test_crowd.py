@@ -1,0 +1,106 @@
+"""Five hundred pods pend at once: how long until all run, and how much of that is nodesmith's.
+
+`make e2e ARGS="tests/e2e/test_crowd.py -s"` prints the table of docs/reference/performance.md.
+"""
+
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from nodesmith.api.kind import Manifest
+from tests.e2e.mirror import is_true
+from tests.e2e.stage import Stage
+from tests.e2e.yard import CASE, NODE_CLASS, Yard, needs, node_class
+
+SIZES: Final = (("250m", "512Mi"), ("500m", "1Gi"), ("900m", "3500Mi"), ("1500m", "2Gi"), ("2", "7Gi"))
+EACH: Final = 100
+MOST_OF_NODESMITH_S: Final = 4.0
+"""The aim is two seconds on a quiet machine."""
+
+
+@dataclass
+class Watch:
+    """When things were first and last seen to happen, in seconds since the beginning."""
+
+    began: float = field(default_factory=time.monotonic)
+    first: dict[str, float] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+    seen: set[tuple[str, str]] = field(default_factory=set)
+
+    def hear(self, kind: str, key: str, before: Manifest | None, after: Manifest | None) -> None:
+        """A change of the cluster."""
+        if after is None:
+            return
+        for step in _steps(kind, after):
+            if (step, key) not in self.seen:
+                self.seen.add((step, key))
+                now = time.monotonic() - self.began
+                self.first.setdefault(step, now)
+                self.last[step] = now
+
+
+def _steps(kind: str, manifest: Manifest) -> list[str]:
+    """What the object shows to have happened."""
+    if kind == "Pod" and manifest["metadata"]["namespace"] == "crowd":
+        steps = {
+            "pod made": True,
+            "pod bound": manifest["spec"].get("nodeName"),
+            "pod runs": is_true(manifest, "Ready"),
+        }
+    elif kind == "NodeClaim" and manifest["metadata"]["labels"].get(CASE) == "crowd":
+        steps = {
+            "claim made": True,
+            "claim launched": is_true(manifest, "Launched"),
+            "claim registered": is_true(manifest, "Registered"),
+            "claim initialized": is_true(manifest, "Initialized"),
+        }
+    elif kind == "Node" and "unregistered" in str(manifest["spec"].get("taints")):
+        steps = {"node joined": True}
+    else:
+        return []
+    return [step for step, has_happened in steps.items() if has_happened]
+
+
+def cpu_s(pid: int) -> float:
+    """The processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_five_hundred_pods(stage: Stage) -> None:
+    stage.apply(node_class(NODE_CLASS, stage))
+    yard = Yard(stage, "crowd")
+    stage.loop.call(yard.open())
+    requirements = [
+        needs("kubernetes.io/arch", "arm64", "amd64"),
+        needs("karpenter.k8s.aws/instance-category", "c", "m", "r"),
+        needs("karpenter.sh/capacity-type", "spot", "on-demand"),
+    ]
+    stage.loop.call(yard.pool(template={"spec": {"requirements": requirements}}))
+    stage.wait(lambda: is_true({"status": yard.pool_status()}, "Ready"), within_s=30)
+    process = stage.controller.process
+    assert process is not None
+    watch, used = Watch(), cpu_s(process.pid)
+    stage.mirror.listeners.append(watch.hear)
+    for number, (cpu, memory) in enumerate(SIZES):
+        stage.loop.call(yard.deployment(f"size-{number}", replicas=EACH, cpu=cpu, memory=memory))
+    stage.loop.call(yard.until_running(EACH * len(SIZES), within_s=240))
+    took, used = time.monotonic() - watch.began, cpu_s(process.pid) - used
+    stage.mirror.listeners.remove(watch.hear)
+    _tell(watch, took, used, len(yard.claims()))
+    stage.loop.call(yard.clear())
+    stage.kubectl("delete", "ec2nodeclass", NODE_CLASS, "--timeout=60s")
+    assert used < MOST_OF_NODESMITH_S
+
+
+def _tell(watch: Watch, took: float, used: float, nodes: int) -> None:
+    count = EACH * len(SIZES)
+    lines = [
+        f"{count} pods on {nodes} nodes: all run after {took:.1f} s, of which nodesmith used {used:.2f} s of a core"
+    ]
+    steps = sorted(watch.last, key=watch.last.__getitem__)
+    lines += [f"  {step:18} first {watch.first[step]:6.2f} s   last {watch.last[step]:6.2f} s" for step in steps]
+    sys.stdout.write("\n" + "\n".join(lines) + "\n")
