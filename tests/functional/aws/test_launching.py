@@ -185,10 +185,13 @@ async def test_a_launch_template_that_somebody_deleted_is_made_again(bench: Benc
 
 
 async def test_a_machine_carries_its_tags_and_its_disks_too(bench: Bench) -> None:
-    await bench.adopt(bench.node_class({**SPEC, "tags": {"team": "web"}}))
+    await bench.adopt(bench.node_class({**SPEC, "tags": {"team": "web", "Name": "ours"}}))
     machine = await bench.cloud.create(claim_of("default-a", terms=(SPOT,)))
+    await bench.cloud.tag(machine.provider_id, {"Name": "node", "karpenter.sh/nodeclaim": "default-a"})
+    assert not bench.calls("ec2:CreateTags"), "it has both"
     wanted = {
         "team": "web",
+        "Name": "ours",
         "karpenter.sh/nodepool": "default",
         "karpenter.k8s.aws/ec2nodeclass": "default",
         "eks:eks-cluster-name": "demo",

@@ -23,6 +23,7 @@ from nodesmith.api.kinds import DEPLOYMENT, NODE, NODE_CLAIM, POD, STATEFUL_SET
 from nodesmith.controllers.build import Controllers, at_once, build
 from nodesmith.controllers.disruption.loop import Decide, Validate
 from nodesmith.controllers.instance_status import AskForSick
+from nodesmith.controllers.nodeclaim.upkeep import LearnMemory
 from nodesmith.controllers.ports import Ports
 from nodesmith.controllers.shell import Options
 from nodesmith.controllers.zonal_shift import AskForShifts
@@ -120,6 +121,7 @@ class SmallWorld:
         self.scenarios = RecordedScenarios()
         self.sick_instances: AskForSick | None = None
         self.zonal_shifts: AskForShifts | None = None
+        self.learn_memory: LearnMemory | None = None
         self.on_step: list[Callable[[], None]] = []
         self._apps: dict[str, int] = {}
         self._stateful: set[str] = set()
@@ -236,6 +238,7 @@ class SmallWorld:
             queue=self.queue,
             sick_instances=self.sick_instances,
             zonal_shifts=self.zonal_shifts,
+            learn_memory=self.learn_memory,
             scenarios=self.scenarios,
         )
         return build(

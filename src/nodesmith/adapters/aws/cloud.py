@@ -15,6 +15,7 @@ from nodesmith.adapters.aws.imagesource import ImageSource
 from nodesmith.adapters.aws.instances import instance_id, zone_of
 from nodesmith.adapters.aws.instancestore import InstanceStore, is_gone
 from nodesmith.adapters.aws.launcher import Launcher, Parts
+from nodesmith.adapters.aws.names import TAG_NAME
 from nodesmith.adapters.aws.network import Network
 from nodesmith.adapters.aws.nodeclass import NodeClassResolver
 from nodesmith.adapters.aws.objects import Objects
@@ -247,14 +248,15 @@ class AwsCloud:
         return image_drift(claim, node_class, type_) or instance_drift(claim, node_class, instance, catalogue.place)
 
     async def tag(self, provider_id: str, tags: Mapping[str, str]) -> None:
-        """The machine has these tags too.
+        """The machine has these tags too; a name that the NodeClass gave it stays.
 
         Raises:
             NotFound: when it is gone.
         """
         await self._leave_shifted(provider_id)
         instance = await self._instances.get(_instance_id(provider_id))
-        missing = {key: value for key, value in tags.items() if instance.tags.get(key) != value}
+        named = {key: value for key, value in tags.items() if key != TAG_NAME or TAG_NAME not in instance.tags}
+        missing = {key: value for key, value in named.items() if instance.tags.get(key) != value}
         if missing:
             await self._instances.tag(instance.id, missing)
 
