@@ -120,6 +120,8 @@ class Facts:
     """What can be bought, by NodePool."""
     offers: Mapping[str, Seen[Offered]] = field(default_factory=dict)
     """What each NodePool sells of it."""
+    price_caveat: Seen[str] = ""
+    """What is odd about the prices; empty where nothing is."""
 
     @property
     def eks(self) -> EksCluster:

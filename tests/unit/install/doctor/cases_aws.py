@@ -146,7 +146,7 @@ FAILING: dict[str, tuple[Case, ...]] = {
     "ND002": ((caller(clock_ahead=timedelta(minutes=-7)), "420 s ahead"),),
     "ND003": ((changed(changed(WELL, "account.cluster", None), "account.clusters", ("demo1",)), "it has demo1"),),
     "ND004": ((eks(status="CREATING"), "CREATING"), (eks(status="FAILED"), "FAILED")),
-    "ND005": ((eks(version="1.24"), "1.24"),),
+    "ND005": ((eks(version="1.25"), "1.25"),),
     "ND006": (
         (changed(WELL, "cluster.reached", Unseen("connection refused")), "connection refused"),
         (changed(eks(is_public=False), "cluster.reached", Unseen("no answer in time")), "within the VPC only"),

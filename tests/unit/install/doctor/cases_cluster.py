@@ -162,6 +162,7 @@ WARNING: dict[str, tuple[Case, ...]] = {
     "ND620": ((pools(pool("default", (FAMILY, "In", ["t4g"]), (ZONE, "In", ["ap-northeast-2a"]))), "3 spot pools"),),
     "ND621": ((pools(pool(disruption={"consolidateAfter": "1m", "budgets": [{"nodes": "0"}]})), "budget of 0"),),
     "ND622": ((pools(pool(disruption={"consolidateAfter": "Never"})), "Never"),),
+    "ND623": ((changed(WELL, "price_caveat", "on-demand prices are those that shipped"), "that shipped"),),
     "ND705": ((snapshot(nodes=(node(leaving=90, pods=(pod("db"),)),)), "held by default/db"),),
     "ND706": ((changed(WELL, "cluster.budgets", (Budget("default/db", 0, 3, 3, 3),)), "default/db"),),
     "ND707": ((snapshot(daemonsets=(daemons("agent", 64_000),)), "DaemonSet kube-system/agent"),),

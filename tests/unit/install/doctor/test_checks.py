@@ -53,6 +53,7 @@ def parts() -> Iterator[str]:
         value = getattr(healthy(), part.name)
         if is_dataclass(value):
             yield from (f"{part.name}.{each.name}" for each in fields(value) if each.name != "server")
+    yield from ("catalog", "offers", "price_caveat")
 
 
 @pytest.mark.parametrize("path", list(parts()))

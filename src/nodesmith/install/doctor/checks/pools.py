@@ -175,6 +175,11 @@ def _never(facts: Facts) -> Verdict:
     return warning(*problems) if problems else ok("empty and half-empty nodes go")
 
 
+def _prices(facts: Facts) -> Verdict:
+    caveat = need(facts.price_caveat)
+    return warning(caveat) if caveat else ok("prices are AWS's of today")
+
+
 POOLS: Final = Group(
     "NodePools",
     (
@@ -261,6 +266,13 @@ POOLS: Final = Group(
             "consolidateAfter: Never keeps empty nodes.",
             "Set spec.disruption.consolidateAfter to a duration.",
             _never,
+        ),
+        Check(
+            "ND623",
+            "Prices are known",
+            "The price API cannot be reached, or may not be asked: nodes are chosen by prices that were shipped.",
+            "Let the controller reach the pricing API and DescribeSpotPriceHistory; with ISOLATED_VPC it cannot.",
+            _prices,
         ),
     ),
 )

@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from nodesmith.adapters.aws.cluster import NEWEST, OLDEST
 from nodesmith.api.likeness import did_you_mean
 from nodesmith.install.doctor.awsfacts import EksCluster
 from nodesmith.install.doctor.check import Check, Group, Verdict, failed, not_applicable, ok, warning
 from nodesmith.install.doctor.facts import Facts
 from nodesmith.install.doctor.seen import NotSeenError, Unseen, need
 
-OLDEST_MINOR: Final = 29
-NEWEST_MINOR: Final = 36
 _SKEW_WARNS: Final = timedelta(seconds=30)
 _SKEW_FAILS: Final = timedelta(minutes=5)
 
@@ -51,12 +50,15 @@ def _active(facts: Facts) -> Verdict:
 
 
 def _version(facts: Facts) -> Verdict:
-    version = facts.eks.version
-    minor = int(version.partition(".")[2] or 0)
-    told = f"Kubernetes {version}; from 1.{OLDEST_MINOR} to 1.{NEWEST_MINOR} are supported"
-    if minor < OLDEST_MINOR:
+    major, _, minor = facts.eks.version.partition(".")
+    if not (major.isdecimal() and minor.isdecimal()):
+        raise NotSeenError(f"EKS says that the version is {facts.eks.version!r}")
+    version = (int(major), int(minor))
+    oldest, newest = (".".join(map(str, each)) for each in (OLDEST, NEWEST))
+    told = f"Kubernetes {facts.eks.version}; nodes are known to join {oldest} to {newest}"
+    if version < OLDEST:
         return failed(told, cure="upgrade the cluster")
-    return warning(told, cure="look for a newer nodesmith") if minor > NEWEST_MINOR else ok(f"Kubernetes {version}")
+    return warning(told, cure="look for a newer nodesmith") if version > NEWEST else ok(told)
 
 
 def _kubernetes(facts: Facts) -> Verdict:

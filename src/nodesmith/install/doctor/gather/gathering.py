@@ -59,7 +59,7 @@ async def gather(sources: Sources) -> Facts:
         asked_network = group.create_task(_network(subject))
         asked_events = group.create_task(_events(subject))
         asked_types = group.create_task(_types(subject))
-    catalog = asked_types.result()
+    catalog, price_caveat = asked_types.result()
     return Facts(
         cluster_name=sources.cluster_name,
         region=sources.aws.region,
@@ -72,6 +72,7 @@ async def gather(sources: Sources) -> Facts:
         cluster=cluster,
         catalog=catalog,
         offers={name: await seen(_offers(subject, name, types)) for name, types in catalog.items()},
+        price_caveat=price_caveat,
     )
 
 
@@ -325,17 +326,19 @@ def _market(subject: _Subject) -> Market:
     )
 
 
-async def _types(subject: _Subject) -> dict[str, Seen[tuple[InstanceType, ...]]]:
-    """What is sold to each NodePool; pools of one EC2NodeClass are told the same."""
+async def _types(subject: _Subject) -> tuple[dict[str, Seen[tuple[InstanceType, ...]]], Seen[str]]:
+    """What is sold to each NodePool, and what is odd about its price; pools of one EC2NodeClass are told the same."""
     known = subject.cluster.snapshot
     if isinstance(known, Unseen):
-        return {}
+        return {}, known
     market = _market(subject)
     by_class: dict[str, Seen[tuple[InstanceType, ...]]] = {}
     for pool in known.pools:
         if pool.node_class.name not in by_class:
             by_class[pool.node_class.name] = await seen(_types_of(subject, market, pool))
-    return {pool.name: by_class[pool.node_class.name] for pool in known.pools}
+    is_priced = any(not isinstance(each, Unseen) for each in by_class.values())
+    caveat: Seen[str] = market.price_caveat if is_priced else Unseen("no NodePool's prices were asked for")
+    return {pool.name: by_class[pool.node_class.name] for pool in known.pools}, caveat
 
 
 async def _types_of(subject: _Subject, market: Market, pool: NodePool) -> tuple[InstanceType, ...]:

@@ -39,16 +39,22 @@ class Market:
         )
         self._network = Network(client, clock, subnet_refresh=_ONCE)
         self._images = ImageSource(client, clock, refresh=_ONCE)
+        self._prices = Prices(client, clock, is_isolated=settings.is_isolated_vpc)
         self._offers = Offers(
             settings,
             clock,
             types=TypeStore(client, clock),
-            prices=Prices(client, clock, is_isolated=settings.is_isolated_vpc),
+            prices=self._prices,
             network=self._network,
             unavailable=Unavailable(clock),
             reservations=Reservations(clock),
             zonal_shift=ZonalShift(client, clock, cluster=cluster_name, is_enabled=False),
         )
+
+    @property
+    def price_caveat(self) -> str:
+        """What is odd about the prices that were told; empty where nothing is."""
+        return self._prices.caveat
 
     async def subnets(self, node_class: EC2NodeClass) -> tuple[str, ...]:
         """The ids of the subnets that it selects."""
