@@ -34,6 +34,7 @@ from nodesmith.adapters.kubernetes.lease import Elector, LeaseTerms
 from nodesmith.adapters.kubernetes.rival import refuse_rivals
 from nodesmith.adapters.kubernetes.transport import Limits, Transport
 from nodesmith.adapters.scenarios import FolderScenarios
+from nodesmith.adapters.telemetry import profiling
 from nodesmith.adapters.telemetry.cloud import MeteredCloud
 from nodesmith.adapters.telemetry.clusterstate import ClusterStateCollector
 from nodesmith.adapters.telemetry.health import Answer, HttpServer, metrics_server, probe_server
@@ -65,6 +66,7 @@ from nodesmith.state.store import Store
 
 MAINTAIN_EVERY: Final = timedelta(seconds=30)
 COLLECT_AFTER: Final = (10_000, 10, 100)
+WORKERS_A_CORE: Final = 10
 DEFAULT_NAMESPACE: Final = "kube-system"
 
 
@@ -193,6 +195,7 @@ def options_of(settings: Settings) -> Options:
             node_overlay=gates.node_overlay,
             capacity_buffer=gates.capacity_buffer,
         ),
+        workers=WORKERS_A_CORE * max(1, settings.cpu_requests // 1000),
         observes_state=not settings.disable_cluster_state_observability,
     )
 
@@ -274,6 +277,8 @@ def _services(
 ) -> Mapping[str, Service]:
     serving = metrics_server(settings.metrics_port, metrics)
     paths: dict[str, Answer] = {**serving.paths, "/decisions": partial(_tell_decisions, controllers.decisions)}
+    if settings.enable_profiling:
+        paths[profiling.PATH] = profiling.profiler(RealClock())
     probes = probe_server(
         settings.health_probe_port, live={}, ready={"synced": partial(_unsynced, controllers, elected, settings)}
     )

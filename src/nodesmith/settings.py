@@ -153,6 +153,10 @@ class FeatureGates:
     pod_deletion_cost_management: bool = False
 
 
+UNHEEDED_GATES: Final = ("terminate_first_drift", "terminate_first_repair", "pod_deletion_cost_management")
+"""Gates of Karpenter's main branch that are read and change nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class AWSFeatureGates:
     """The same for AWS."""
@@ -179,11 +183,17 @@ class Setting:
     about: str
     default_text: str
     is_required: bool = False
+    is_heeded: bool = True
 
 
-def setting(parse: Callable[[str], T], default: str, about: str, *, is_required: bool = False) -> T:
-    """A field of `Settings`, with its default as the text one would write."""
-    note = Setting(parse, about, default, is_required)
+def setting(
+    parse: Callable[[str], T], default: str, about: str, *, is_required: bool = False, is_heeded: bool = True
+) -> T:
+    """A field of `Settings`, with its default as the text one would write.
+
+    One that is not heeded is read, so that a command line of Karpenter's is taken, and changes nothing.
+    """
+    note = Setting(parse, about, default, is_required, is_heeded)
     metadata = {"setting": note}
     if is_required:
         required: T = field(metadata=metadata)
@@ -204,7 +214,12 @@ class Settings:
     isolated_vpc: bool = setting(
         _switch, "false", "Whether AWS APIs without a VPC endpoint (prices) cannot be reached."
     )
-    eks_control_plane: bool = setting(_switch, "false", "Whether details of the cluster are asked from EKS.")
+    eks_control_plane: bool = setting(
+        _switch,
+        "false",
+        "Whether details are asked from EKS; those that are not set are.",
+        is_heeded=False,
+    )
     vm_memory_overhead_percent: float = setting(
         _share, "0.075", "Share of an instance's memory that the hypervisor keeps, until a node has shown it."
     )
@@ -214,10 +229,10 @@ class Settings:
     ami_refresh_interval: timedelta = setting(_refresh, "1m", "How often images are looked up; at least 1m.")
     subnet_refresh_interval: timedelta = setting(_refresh, "1m", "How often subnets are looked up; at least 1m.")
     security_group_refresh_interval: timedelta = setting(
-        _refresh, "1m", "How often security groups are looked up; at least 1m."
+        _refresh, "1m", "How often security groups are looked up; at least 1m. It is every minute.", is_heeded=False
     )
     aws_feature_gates: AWSFeatureGates = setting(
-        _gates_of(AWSFeatureGates), "", "AWS features to switch, such as NodeClassCEL=true."
+        _gates_of(AWSFeatureGates), "", "AWS features to switch, such as NodeClassCEL=true.", is_heeded=False
     )
     batch_max_duration: timedelta = setting(
         _duration, "10s", "The longest that pods are collected before they are planned."
@@ -231,9 +246,14 @@ class Settings:
     min_values_policy: str = setting(
         _one_of("Strict", "BestEffort"), "Strict", "Whether minValues that cannot be met block a node or are lowered."
     )
-    ignore_dra_requests: bool = setting(_switch, "true", "Whether pods with resource claims are left alone.")
+    ignore_dra_requests: bool = setting(
+        _switch, "true", "Whether pods with resource claims are left alone; they always are.", is_heeded=False
+    )
     scheduler_config: tuple[TopologySpreadConstraint, ...] = setting(
-        parse_scheduler_config, "", "kube-scheduler's default spread: YAML with podTopologySpread.defaultConstraints."
+        parse_scheduler_config,
+        "",
+        "kube-scheduler's default spread: YAML with podTopologySpread.defaultConstraints.",
+        is_heeded=False,
     )
     scenario_folder: str = setting(
         _text,
@@ -243,7 +263,9 @@ class Settings:
     feature_gates: FeatureGates = setting(
         _gates_of(FeatureGates), "", "Features to switch, such as NodeRepair=true,ReservedCapacity=false."
     )
-    legacy_node_repair: bool = setting(_switch, "false", "Whether NodeRepair only replaces nodes, as it did at first.")
+    legacy_node_repair: bool = setting(
+        _switch, "false", "Whether NodeRepair only replaces nodes, as it did at first; it does.", is_heeded=False
+    )
     metrics_port: int = setting(_port, "8080", "Port of /metrics.")
     health_probe_port: int = setting(_port, "8081", "Port of /healthz and /readyz.")
     kube_client_qps: int = setting(_at_least(1), "200", "Requests a second to the API server, in the long run.")
@@ -255,13 +277,18 @@ class Settings:
     disable_cluster_state_observability: bool = setting(
         _switch, "false", "Whether metrics of pods, nodes and pools are left out."
     )
-    enable_profiling: bool = setting(_switch, "false", "Whether /debug/pprof is served on the metrics port.")
+    enable_profiling: bool = setting(_switch, "false", "Whether /debug/pprof/profile is served on the metrics port.")
     log_level: str = setting(_one_of("debug", "info", "error"), "info", "What is logged: debug, info or error.")
     log_output_paths: tuple[str, ...] = setting(_texts, "stdout", "Where logs go, separated by commas.")
-    log_error_output_paths: tuple[str, ...] = setting(_texts, "stderr", "Where errors of logging go.")
+    log_error_output_paths: tuple[str, ...] = setting(_texts, "stderr", "Where errors of logging go.", is_heeded=False)
     cpu_requests: int = setting(_whole, "1000", "The controller's CPU request in thousandths of a core.")
-    memory_limit: int = setting(_whole, "-1", "The controller's memory limit in bytes; -1: none.")
-    karpenter_service: str = setting(_text, "", "Read for compatibility; there is no webhook to serve.")
+    memory_limit: int = setting(
+        _whole,
+        "-1",
+        "The controller's memory limit in bytes; -1: none. Python needs none.",
+        is_heeded=False,
+    )
+    karpenter_service: str = setting(_text, "", "Name of the Service; there is no webhook to serve.", is_heeded=False)
     system_namespace: str = setting(_text, "", "The controller's own namespace (set by the chart).")
 
     @property
@@ -277,6 +304,24 @@ class Settings:
 
 SETTINGS: Final[Mapping[str, Setting]] = {each.name: each.metadata["setting"] for each in fields(Settings)}
 """Every setting by field name, in order."""
+
+
+TOLD_BY_THE_CHART: Final = frozenset({"memory_limit", "karpenter_service", "log_error_output_paths"})
+"""What the chart always sets, as Karpenter's does: nobody chose it."""
+
+
+def unheeded(settings: Settings) -> list[str]:
+    """The flags that somebody set to something and that change nothing: to be told at the start."""
+    chosen = [
+        flag_of(name)
+        for name, each in SETTINGS.items()
+        if not each.is_heeded
+        and name not in TOLD_BY_THE_CHART
+        and getattr(settings, name) != each.parse(each.default_text)
+    ]
+    gates = settings.feature_gates
+    ours = {name: getattr(gates, name) for name in UNHEEDED_GATES}
+    return [*chosen, *(f"feature-gates: {name}" for name, is_on in ours.items() if is_on)]
 
 
 def flag_of(name: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from nodesmith.settings import SETTINGS, SettingsError, flag_of, load, variable_of
+import nodesmith
+from nodesmith.settings import SETTINGS, SettingsError, flag_of, load, unheeded, variable_of
 
 PEER: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "api" / "defaults.json").read_text())
 NEEDED = {"CLUSTER_NAME": "shop"}
@@ -108,3 +109,24 @@ def test_a_wrong_scheduler_config_is_refused(text: str, says: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load([], NEEDED | {"SCHEDULER_CONFIG": text})
     assert says in str(caught.value)
+
+
+def test_a_setting_that_changes_nothing_is_told_when_somebody_chose_it() -> None:
+    assert unheeded(load([], NEEDED)) == []
+    of_the_chart = {"MEMORY_LIMIT": "1073741824", "KARPENTER_SERVICE": "karpenter", "EKS_CONTROL_PLANE": "false"}
+    assert unheeded(load([], NEEDED | of_the_chart)) == []
+    chosen = ["--eks-control-plane", "--ignore-dra-requests=false", "--feature-gates=TerminateFirstDrift=true"]
+    assert unheeded(load(chosen, NEEDED)) == [
+        "eks-control-plane",
+        "ignore-dra-requests",
+        "feature-gates: terminate_first_drift",
+    ]
+
+
+def test_a_setting_is_read_somewhere_or_said_to_be_without_effect() -> None:
+    package = Path(str(nodesmith.__file__)).parent
+    texts = [path.read_text() for path in package.rglob("*.py") if path.name != "settings.py" or "aws" in path.parts]
+    batch = {"batch_idle_duration", "batch_max_duration"}
+    for name, each in SETTINGS.items():
+        is_read = any(f"settings.{name}" in text for text in texts)
+        assert is_read is each.is_heeded or name in batch, name

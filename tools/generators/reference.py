@@ -91,7 +91,8 @@ def _settings() -> str:
     rows = []
     for name, each in SETTINGS.items():
         default = "required" if each.is_required else f"`{each.default_text}`" if each.default_text else ""
-        rows.append(f"| `--{flag_of(name)}` | `{variable_of(name)}` | {default} | {_cell(each.about)} |\n")
+        about = _cell(each.about) + ("" if each.is_heeded else " Read, without effect.")
+        rows.append(f"| `--{flag_of(name)}` | `{variable_of(name)}` | {default} | {about} |\n")
     gates = [_gates("feature-gates", FeatureGates()), _gates("aws-feature-gates", AWSFeatureGates())]
     return (
         f"# Settings\n\nFlags of the controller and their environment variables; a flag wins. Names and defaults are\n"

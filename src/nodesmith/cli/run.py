@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from collections.abc import Mapping
 from typing import Final
 from uuid import uuid4
@@ -19,11 +18,11 @@ from nodesmith.adapters.aws.credentials import controller_session
 from nodesmith.adapters.clock import RealClock
 from nodesmith.adapters.kubernetes.kubeconfig import Connection, KubeconfigError, default_paths, in_cluster, load
 from nodesmith.adapters.kubernetes.rival import identity_of
-from nodesmith.adapters.telemetry.logs import json_log
+from nodesmith.adapters.telemetry.logs import Outputs, json_log
 from nodesmith.app import Surroundings, run_controller
 from nodesmith.ports.errors import PortError
 from nodesmith.ports.log import Log
-from nodesmith.settings import Settings, SettingsError
+from nodesmith.settings import Settings, SettingsError, unheeded
 from nodesmith.settings import load as load_settings
 
 CONTEXT_SETTINGS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -50,7 +49,11 @@ def run(context: typer.Context) -> None:
     if not session.region_name:
         typer.echo("error: no AWS region: set AWS_REGION", err=True)
         raise typer.Exit(WRONG_SETTINGS)
-    log = json_log(sys.stdout, RealClock(), level=settings.log_level)
+    try:
+        log = json_log(Outputs(settings.log_output_paths), RealClock(), level=settings.log_level)
+    except OSError as error:
+        typer.echo(f"error: LOG_OUTPUT_PATHS: {error}", err=True)
+        raise typer.Exit(WRONG_SETTINGS) from None
     around = _surroundings(settings, connection, session, environment, log)
     try:
         asyncio.run(_until_told_to_stop(around))
@@ -81,6 +84,8 @@ async def _until_told_to_stop(around: Surroundings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    for name in unheeded(around.settings):
+        around.log.warning("setting has no effect", setting=name)
     around.log.info("starting", cluster=around.settings.cluster_name, region=around.region)
     await run_controller(around, stop)
     around.log.info("stopped")

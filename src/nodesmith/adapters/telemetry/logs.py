@@ -6,10 +6,13 @@ find ours.
 
 from __future__ import annotations
 
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC
-from typing import Any, Final, TextIO
+from pathlib import Path
+from typing import Any, Final, Protocol, TextIO
 
 import structlog
 
@@ -55,7 +58,50 @@ class StructuredLog:
             self._write({"level": level, "message": message, **told})
 
 
-def json_log(stream: TextIO, clock: Clock, *, level: str = "info", commit: str = "") -> StructuredLog:
+class Output(Protocol):
+    """Where text goes."""
+
+    def write(self, text: str, /) -> object:
+        """The text is on its way."""
+        ...
+
+    def flush(self) -> None:
+        """It has arrived."""
+        ...
+
+
+class Outputs:
+    """Several places as one: `stdout`, `stderr`, or a file that is added to.
+
+    Raises:
+        OSError: when a file cannot be written.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._files = ExitStack()
+        self._outputs = [self._open(path) for path in paths]
+
+    def _open(self, path: str) -> Output:
+        if path in {"stdout", "stderr"}:
+            return sys.stdout if path == "stdout" else sys.stderr
+        return self._files.enter_context(Path(path).open("a", encoding="utf-8"))
+
+    def close(self) -> None:
+        """Nothing is written any more."""
+        self._files.close()
+
+    def write(self, text: str) -> None:
+        """The text is on its way to all."""
+        for output in self._outputs:
+            output.write(text)
+
+    def flush(self) -> None:
+        """It has arrived at all."""
+        for output in self._outputs:
+            output.flush()
+
+
+def json_log(stream: Output, clock: Clock, *, level: str = "info", commit: str = "") -> StructuredLog:
     """A log of JSON lines, as the controller writes it."""
     render = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
 

@@ -1,9 +1,10 @@
 import io
 import json
+from pathlib import Path
 
 import pytest
 
-from nodesmith.adapters.telemetry.logs import console_log, json_log
+from nodesmith.adapters.telemetry.logs import Outputs, console_log, json_log
 from tests.unit.adapters.kubernetes.manual import ManualClock
 
 
@@ -54,3 +55,14 @@ def test_people_get_a_readable_line() -> None:
     console_log(stream, ManualClock()).warning("node is full", Node="a")
     assert "node is full" in stream.getvalue()
     assert "Node=a" in stream.getvalue()
+
+
+def test_lines_go_to_every_place_that_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [tmp_path / "a.log", tmp_path / "b.log"]
+    outputs = Outputs(["stderr", *map(str, files)])
+    log = json_log(outputs, ManualClock())
+    log.info("one")
+    log.info("two", decision="d1")
+    outputs.close()
+    assert capsys.readouterr().err == files[0].read_text() == files[1].read_text()
+    assert [json.loads(line)["message"] for line in files[0].read_text().splitlines()] == ["one", "two"]
