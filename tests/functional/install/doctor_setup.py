@@ -62,6 +62,7 @@ class Setup:
         self.aws = AwsClient(clients, region=REGION, clock=self.clock, run_blocking=here)
         self.clients = clients
         self.ago = timedelta(0)
+        self.identity = Identity.IRSA
         self.has_definitions = cluster is not None
         self.cluster = cluster or MemoryCluster(ApiServer(self._then, random.Random(1)), self.clock)
         self.names = Names(CLUSTER, "", REGION, "")
@@ -111,6 +112,11 @@ class Setup:
             why_no_cluster="there is no kubeconfig",
         )
         return {each.check.number: each for each in examine(await gather(sources), chosen(()))}
+
+    def revision(self) -> int:
+        """It goes up with every write to the cluster in memory."""
+        assert isinstance(self.cluster, MemoryCluster)
+        return self.cluster.server.history.revision
 
     async def wrong(self) -> dict[str, tuple[str, ...]]:
         """What is wrong now: failures and warnings."""

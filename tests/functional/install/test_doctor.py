@@ -7,15 +7,20 @@ import json
 from datetime import timedelta
 
 import pytest
+import yaml
 
 from nodesmith.adapters.aws.client import SessionClients
 from nodesmith.api import kinds
 from nodesmith.install import policies
+from nodesmith.install.aws import names_of
+from nodesmith.install.awsauth import GROUPS, USERNAME
 from nodesmith.install.doctor.check import Outcome
 from nodesmith.install.identity import Identity
 from nodesmith.install.names import DISCOVERY
 from nodesmith.sim.aws.box import Box
+from nodesmith.sim.aws.control import RecordedCall
 from tests.functional.install.doctor_setup import SYSTEM, Setup, pool
+from tests.unit.install.doctor.walkthrough import walkthrough
 
 
 @pytest.fixture
@@ -31,7 +36,10 @@ async def setup(bare: Setup) -> Setup:
 
 
 async def test_all_is_well_with_what_install_made_and_each_thing_broken_in_aws_is_found(setup: Setup) -> None:
+    number, revision = setup.box.control.calls()[-1].number, setup.revision()
     assert await setup.wrong() == {}
+    assert {call.name for call in setup.box.control.calls(after=number) if not is_looking(call)} == set()
+    assert setup.revision() == revision
     for each in (break_tags, break_rules, break_permissions, break_identity, break_nodes, break_network):
         each(setup)
     found = await setup.wrong()
@@ -62,6 +70,12 @@ async def test_all_is_well_with_what_install_made_and_each_thing_broken_in_aws_i
     }
     assert found.keys() == expected.keys()
     assert {number: words for number, words in expected.items() if words not in "\n".join(found[number])} == {}
+
+
+def is_looking(call: RecordedCall) -> bool:
+    """Whether a call changes nothing."""
+    reads = ("Get", "List", "Describe", "AssumeRole")
+    return call.action.startswith(reads) or bool(call.params.get("DryRun"))
 
 
 def break_tags(setup: Setup) -> None:
@@ -228,6 +242,64 @@ async def test_all_is_well_by_pod_identity_with_own_policies_within_a_boundary(b
         "ND125": Outcome.UNSEEN,
     }
     assert {number: found[number].outcome for number in expected} == expected
+
+
+async def test_each_slip_of_a_walk_through_is_found_in_what_it_makes(bare: Setup) -> None:
+    """By hand, as one would follow it: and no controller has looked at the EC2NodeClass yet."""
+    bare.box.control.cluster("demo", authentication_mode="CONFIG_MAP")
+    await follow_the_walk_through(bare)
+    found = await bare.wrong()
+    expected = {
+        "ND121": "sqs:GetQueueAttributes",
+        "ND123": "ec2:RunInstances on instance/*: it could launch with any tags",
+        "ND303": "all subnets are in ap-northeast-2a",
+        "ND323": "did you mean `kubernetes.io/role/internal-elb`?",
+        "ND324": "has no tag karpenter.sh/discovery=demo",
+        "ND403": "has no policy",
+        "ND404": "EC2 Spot Instance Interruption Warning",
+        "ND602": "no controller has looked at it",
+        "ND617": "NodePool default has no limits",
+        "ND620": "2 spot pools (2 types in 1 zones)",
+    }
+    assert found.keys() == expected.keys()
+    assert {number: words for number, words in expected.items() if words not in "\n".join(found[number])} == {}
+
+
+async def follow_the_walk_through(bare: Setup) -> None:
+    bare.route_table = bare._connect()
+    bare.names, _ = await names_of(bare.aws, "demo")
+    iam, ec2, names = bare.raw("iam"), bare.raw("ec2"), bare.names
+    iam.create_role(RoleName=names.node_role, AssumeRolePolicyDocument=json.dumps(policies.node_trust(names)))
+    for policy in policies.NODE_POLICIES:
+        iam.attach_role_policy(RoleName=names.node_role, PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
+    iam.create_open_id_connect_provider(Url=names.issuer, ClientIDList=["sts.amazonaws.com"])
+    trust = json.dumps(policies.controller_trust(names))
+    iam.create_role(RoleName=names.controller_role, AssumeRolePolicyDocument=trust)
+    text = json.dumps(walkthrough(names))
+    arn = iam.create_policy(PolicyName="KarpenterControllerPolicy-demo", PolicyDocument=text)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=names.controller_role, PolicyArn=arn)
+    iam.create_service_linked_role(AWSServiceName="spot.amazonaws.com")
+    bare.raw("sqs").create_queue(QueueName=names.queue, Attributes={"MessageRetentionPeriod": "300"})
+    first, *others = bare.base.subnet_ids.values()
+    group = bare.base.cluster_security_group_id
+    ec2.delete_tags(Resources=others, Tags=[{"Key": DISCOVERY}])
+    ec2.delete_tags(Resources=[first], Tags=[{"Key": "kubernetes.io/role/internal-elb"}])
+    ec2.create_tags(Resources=[first], Tags=[{"Key": "kubernetes.io/role/interna-elb", "Value": "1"}])
+    ec2.create_tags(Resources=[group], Tags=[{"Key": DISCOVERY, "Value": "demo"}])
+    entry = {"rolearn": names.role_arn(names.node_role), "username": USERNAME, "groups": list(GROUPS)}
+    metadata = {"name": "aws-auth", "namespace": SYSTEM}
+    await bare.create(kinds.CONFIG_MAP, {"metadata": metadata, "data": {"mapRoles": yaml.safe_dump([entry])}})
+    await bare._install_chart()
+    await bare._configure()
+    narrow = pool(
+        requirements=[
+            {"key": "karpenter.k8s.aws/instance-family", "operator": "In", "values": ["t4g"]},
+            {"key": "karpenter.k8s.aws/instance-cpu", "operator": "In", "values": ["2", "4"]},
+            {"key": "karpenter.k8s.aws/instance-memory", "operator": "In", "values": ["8192", "16384"]},
+            {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["ap-northeast-2a"]},
+        ]
+    )
+    await bare.cluster.patch(kinds.NODE_POOL, "default", {"spec": {**narrow["spec"], "limits": None}})
 
 
 async def test_without_credentials_and_without_a_cluster_the_rest_could_not_be_looked_at(bare: Setup) -> None:

@@ -15,58 +15,10 @@ from nodesmith.install.names import Names
 from nodesmith.install.policies import controller_policies, controller_trust, queue_policy
 from tests.unit.install.doctor.cases_aws import ROLE, WELL
 from tests.unit.install.doctor.healthy import CONTROLLER_ROLE, NAMES, changed
+from tests.unit.install.doctor.walkthrough import statement, walkthrough
 
 SETTING = Setting(NAMES, "1.35", queue_arn=NAMES.queue_arn, node_roles=(NAMES.role_arn(NAMES.node_role),))
 SHIFT = "arc-zonal-shift:GetManagedResource"
-
-
-def statement(*actions: str, resource: str = "*", **condition: dict[str, str]) -> dict[str, Any]:
-    row: dict[str, Any] = {"Effect": "Allow", "Action": list(actions), "Resource": resource}
-    return row | ({"Condition": condition} if condition else {})
-
-
-PROFILE_TAGS = {"aws:ResourceTag/kubernetes.io/cluster/demo": "owned"}
-WALKTHROUGH = {
-    "Version": "2012-10-17",
-    "Statement": [
-        statement(
-            "ssm:GetParameter",
-            "pricing:GetProducts",
-            *(
-                f"ec2:{action}"
-                for action in (
-                    "RunInstances",
-                    "CreateFleet",
-                    "CreateLaunchTemplate",
-                    "CreateTags",
-                    "DeleteLaunchTemplate",
-                    "DescribeImages",
-                    "DescribeSubnets",
-                    "DescribeSecurityGroups",
-                    "DescribeLaunchTemplates",
-                    "DescribeInstances",
-                    "DescribeInstanceTypes",
-                    "DescribeInstanceTypeOfferings",
-                    "DescribeSpotPriceHistory",
-                )
-            ),
-        ),
-        statement("ec2:TerminateInstances", StringLike={"ec2:ResourceTag/karpenter.sh/nodepool": "*"}),
-        statement("iam:PassRole", resource=NAMES.role_arn(NAMES.node_role)),
-        statement("eks:DescribeCluster", resource=NAMES.cluster_arn),
-        statement("iam:CreateInstanceProfile", StringEquals={"aws:RequestTag/kubernetes.io/cluster/demo": "owned"}),
-        statement("iam:TagInstanceProfile", StringEquals=PROFILE_TAGS),
-        statement(
-            "iam:AddRoleToInstanceProfile",
-            "iam:RemoveRoleFromInstanceProfile",
-            "iam:DeleteInstanceProfile",
-            StringEquals=PROFILE_TAGS,
-        ),
-        statement("iam:GetInstanceProfile"),
-        statement("sqs:ReceiveMessage", "sqs:GetQueueUrl", "sqs:DeleteMessage"),
-    ],
-}
-"""A policy as older walk-throughs have it."""
 
 
 def actions_of(documents: dict[str, Any]) -> set[str]:
@@ -105,7 +57,7 @@ def test_the_queue_and_roles_that_are_used_are_asked_for_not_the_usual_ones() ->
 
 
 def test_an_older_walk_through_lacks_what_the_controller_of_today_calls() -> None:
-    lacking = {told.partition(" ")[0] for told in missing(wishes(SETTING), parse(WALKTHROUGH))}
+    lacking = {told.partition(" ")[0] for told in missing(wishes(SETTING), parse(walkthrough(NAMES)))}
     assert lacking == {
         "ec2:DescribeCapacityReservations",
         "ec2:DescribeInstanceStatus",
@@ -116,7 +68,7 @@ def test_an_older_walk_through_lacks_what_the_controller_of_today_calls() -> Non
 
 
 def test_an_older_walk_through_allows_too_much() -> None:
-    facts = changed(WELL, ROLE, replace(CONTROLLER_ROLE, documents={"all": WALKTHROUGH}))
+    facts = changed(WELL, ROLE, replace(CONTROLLER_ROLE, documents={"all": walkthrough(NAMES)}))
     (finding,) = examine(facts, chosen(["ND123"]))
     assert finding.outcome is Outcome.WARNING
     told = "\n".join(finding.found)

@@ -88,7 +88,7 @@ async def quotas(client: AwsClient) -> tuple[Quota, ...]:
 
 async def _quota(client: AwsClient, code: str) -> Mapping[str, Any]:
     """The account's quota, or AWS's where nobody ever changed it."""
-    asked: dict[str, Any] = {"ServiceCode": "ec2", "QuotaCode": code}
+    asked: dict[str, Any] = {"attempts": 1, "ServiceCode": "ec2", "QuotaCode": code}
     try:
         told = await client.call("service-quotas", "GetServiceQuota", **asked)
     except AwsRefused as error:

@@ -31,11 +31,12 @@ class Market:
     """Asks AWS what selectors find, and what is sold there."""
 
     def __init__(self, client: AwsClient, clock: Clock, *, cluster_name: str, environment: dict[str, str]) -> None:
+        enis = environment.get("RESERVED_ENIS") or "0"
         settings = AwsSettings(
             cluster_name=cluster_name,
             region=client.region,
             is_isolated_vpc=environment.get("ISOLATED_VPC", "").lower() == "true",
-            reserved_enis=int(environment.get("RESERVED_ENIS") or 0),
+            reserved_enis=int(enis) if enis.isdecimal() else 0,
         )
         self._network = Network(client, clock, subnet_refresh=_ONCE)
         self._images = ImageSource(client, clock, refresh=_ONCE)
