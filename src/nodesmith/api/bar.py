@@ -16,6 +16,12 @@ from nodesmith.api.likeness import closest
 from nodesmith.api.walk import is_placeholder, shown
 from nodesmith.model.money import FREE, UsdPerHour
 
+INSTALLED_FOR: Final = "nodesmith.dev/installed-for"
+"""On everything that `nodesmith install` made; its value is the cluster."""
+
+MADE_AS: Final = "nodesmith.dev/pool"
+"""On the NodePool that `nodesmith install` made: which `--pool` it was made by."""
+
 MIN_SAVINGS: Final = "nodesmith.dev/min-savings"
 """NodePool annotation: what each moved pod must save at least, in dollars an hour (`0.002`), or the share of the
 leaving nodes' price that a command must save at least (`10%`)."""
@@ -62,7 +68,7 @@ def bar_problems(manifest: Manifest) -> Iterator[Problem]:
     metadata = manifest.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
     for key, value in (annotations if isinstance(annotations, Mapping) else {}).items():
-        if isinstance(key, str) and key.startswith(PREFIX):
+        if isinstance(key, str) and key.startswith(PREFIX) and key not in {INSTALLED_FOR, MADE_AS}:
             yield from _problem((*_ANNOTATIONS, key), key, value)
 
 

@@ -37,7 +37,7 @@ def run(
     kubeconfig: common.Kubeconfig = None,
     context: common.Context = "",
     any_server: common.AnyServer = False,
-    namespace: common.Namespace = "kube-system",
+    namespace: common.Namespace = "",
     chart: common.Chart = None,
     node_role: common.NodeRole = "",
     controller_role: common.ControllerRole = "",
@@ -62,7 +62,7 @@ def run(
         controller_role=controller_role,
         queue=queue,
     )
-    wishes = Wishes(identity=identity, pool=pool, image=image, values=_read(values), namespace=namespace)
+    wishes = Wishes(identity=identity, pool=pool, image=image, values=_read(values))
     shown = Shown(output)
     work = _install(place, wishes, shown, yes=yes, dry_run=dry_run, within=timedelta(seconds=timeout))
     try:

@@ -56,7 +56,7 @@ EndpointUrl = Annotated[str, typer.Option(help="Where AWS is, when not at AWS.")
 Kubeconfig = Annotated[Path | None, typer.Option(help="The kubeconfig; without it KUBECONFIG or ~/.kube/config.")]
 Context = Annotated[str, typer.Option(help="The kubeconfig's context; without it the current one.")]
 AnyServer = Annotated[bool, typer.Option("--any-server", help="The kubeconfig may name another address than EKS does.")]
-Namespace = Annotated[str, typer.Option(help="The controller's namespace.")]
+Namespace = Annotated[str, typer.Option(help="The controller's namespace; where it is, or kube-system.")]
 Chart = Annotated[Path | None, typer.Option(help="The chart; without it the one beside the program.")]
 NodeRole = Annotated[str, typer.Option(help="The node role, if it is not to be called as usual.")]
 ControllerRole = Annotated[str, typer.Option(help="The controller's role, if it is not to be called as usual.")]

@@ -32,7 +32,7 @@ def run(
     kubeconfig: common.Kubeconfig = None,
     context: common.Context = "",
     any_server: common.AnyServer = False,
-    namespace: common.Namespace = "kube-system",
+    namespace: common.Namespace = "",
     chart: common.Chart = None,
     node_role: common.NodeRole = "",
     controller_role: common.ControllerRole = "",

@@ -17,7 +17,7 @@ from nodesmith.api.kinds import DEPLOYMENT, EC2_NODE_CLASS, SERVICE_ACCOUNT
 from nodesmith.install.access import AccessEntry, access_step
 from nodesmith.install.aws import aws_steps
 from nodesmith.install.awsauth import AwsAuth
-from nodesmith.install.chart import RELEASE, ROLE_ANNOTATION, Controller, chart_values
+from nodesmith.install.chart import RELEASE, ROLE_ANNOTATION, Controller, chart_values, is_of_chart
 from nodesmith.install.helm import Releases
 from nodesmith.install.identity import Identity, PodIdentity, PodIdentityAgent, identity_in_use
 from nodesmith.install.names import Names
@@ -31,6 +31,7 @@ from nodesmith.ports.clock import Clock
 from nodesmith.ports.cluster import Cluster
 
 NODES_WITHIN: Final = timedelta(minutes=30)
+DEFAULT_NAMESPACE: Final = "kube-system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,6 @@ class Wishes:
     pool: Pool | None = None
     image: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
-    namespace: str = "kube-system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +58,30 @@ class Site:
 
 
 async def in_use(cluster: Cluster, names: Names) -> Names:
-    """The names, where the cluster has them already those that it has."""
+    """The names, where the cluster has them already those that it has; without a namespace, that of the controller."""
+    names = names if names.namespace else replace(names, namespace=await _namespace_in_use(cluster))
     account = await find(cluster, SERVICE_ACCOUNT, names.service_account, namespace=names.namespace)
     role_arn = (metadata(account).get("annotations") or {}).get(ROLE_ANNOTATION, "") if account else ""
     node_roles = {str(each["spec"].get("role") or "") for each in await listed(cluster, EC2_NODE_CLASS)} - {""}
     deployment = await find(cluster, DEPLOYMENT, RELEASE, namespace=names.namespace)
     return replace(
         names,
-        chosen_controller_role=names.chosen_controller_role or role_arn.rpartition("/")[2],
+        chosen_controller_role=names.chosen_controller_role or _role_of(role_arn, names),
         chosen_node_role=names.chosen_node_role or (node_roles.pop() if len(node_roles) == 1 else ""),
         chosen_queue=names.chosen_queue or (_queue_of(deployment) if deployment else ""),
     )
+
+
+async def _namespace_in_use(cluster: Cluster) -> str:
+    """Where a controller of our chart is."""
+    found = [each for each in await listed(cluster, DEPLOYMENT) if is_of_chart(each)]
+    return str(metadata(found[0])["namespace"]) if found else DEFAULT_NAMESPACE
+
+
+def _role_of(arn: str, names: Names) -> str:
+    """The role with its path, if it is one of this account."""
+    before, _, role = arn.partition(":role/")
+    return role if before == names.role_arn("").partition(":role/")[0] else ""
 
 
 def _queue_of(deployment: Mapping[str, Any]) -> str:
@@ -103,7 +116,7 @@ async def leaving_steps(
 ) -> list[Step]:
     """Everything that may have been made, in the order in which it was: it is taken back from the end."""
     client, names = site.client, site.names
-    steps = await arriving_steps(site, Wishes(identity=Identity.IRSA, namespace=names.namespace))
+    steps = await arriving_steps(site, Wishes(identity=Identity.IRSA))
     # Which of the two was used does not matter: what is not there is not taken back.
     role = next(number for number, step in enumerate(steps) if step.name == "controller role")
     steps[role + 1 : role + 1] = [PodIdentityAgent(client, names), PodIdentity(client, names)]

@@ -15,10 +15,11 @@ from typing import Any, Final
 import yaml
 
 import nodesmith
+from nodesmith.api.kind import Manifest
 from nodesmith.api.kinds import DEPLOYMENT, NODE
 from nodesmith.install.helm import DEPLOYED, Release, Releases
 from nodesmith.install.names import MARK, Names
-from nodesmith.install.objects import holds, listed, marked, metadata
+from nodesmith.install.objects import holds, is_marked, listed, marked, metadata
 from nodesmith.install.setup import ABSENT, Finding
 from nodesmith.model.labels import NODEPOOL
 from nodesmith.ports.cluster import Cluster
@@ -94,8 +95,9 @@ class Controller:
     async def look(self) -> Finding:
         """Whether it is there, of this chart, with these values, and whether another controller is."""
         other = await self._other_controller()
-        if other:
-            return Finding(exists=True, obstacle=other)
+        if other is not None:
+            told = _two_controllers(other)
+            return Finding(exists=True, obstacle=told, hold=told if is_marked(other, self.names.cluster) else "")
         if self.releases is None:
             return await self._without_helm()
         release = await self.releases.find(RELEASE, self.names.namespace)
@@ -156,18 +158,29 @@ class Controller:
         return f"helm upgrade --install {RELEASE} {chart} -n {self.names.namespace} --skip-crds {values}"
 
     def _is_our_deployment(self, deployment: Mapping[str, Any]) -> bool:
-        chart: str = (metadata(deployment).get("labels") or {}).get("helm.sh/chart", "")
-        return chart.startswith(f"{CHART}-") and metadata(deployment).get("namespace") == self.names.namespace
+        return is_of_chart(deployment) and metadata(deployment).get("namespace") == self.names.namespace
 
-    async def _other_controller(self) -> str:
+    async def _other_controller(self) -> Manifest | None:
         """Another autoscaler of the same objects: the two would fight over every node."""
         for each in await listed(self.cluster, DEPLOYMENT):
             is_karpenter = (metadata(each).get("labels") or {}).get("app.kubernetes.io/name") == APP
             if is_karpenter and not self._is_our_deployment(each):
-                where = f"{metadata(each).get('namespace')}/{metadata(each)['name']}"
-                cure = f"helm uninstall {RELEASE} -n {metadata(each).get('namespace')} (its nodes and NodePools stay)"
-                return f"another controller runs as {where}, and two must not: {cure}"
-        return ""
+                return each
+        return None
+
+
+def is_of_chart(deployment: Mapping[str, Any]) -> bool:
+    """Whether it was made by our chart."""
+    chart: str = (metadata(deployment).get("labels") or {}).get("helm.sh/chart", "")
+    return chart.startswith(f"{CHART}-")
+
+
+def _two_controllers(other: Manifest) -> str:
+    namespace = metadata(other).get("namespace")
+    cure = f"helm uninstall {RELEASE} -n {namespace} (its nodes and NodePools stay)"
+    if is_of_chart(other):
+        cure = f"--namespace {namespace}, or {cure}"
+    return f"another controller runs as {namespace}/{metadata(other)['name']}, and two must not: {cure}"
 
 
 async def homes(cluster: Cluster) -> int:

@@ -111,7 +111,7 @@ class OidcProvider:
     async def _other_users(self) -> list[str]:
         """Other roles that trust the issuer: they came later, and would be broken without it."""
         roles = await self.client.everything("iam", "ListRoles", "Roles", cursor="Marker")
-        own = self.names.controller_role
+        own = self.names.controller_role.rpartition("/")[2]
         return [
             role["RoleName"]
             for role in roles

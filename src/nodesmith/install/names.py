@@ -9,11 +9,13 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
+from nodesmith.api.bar import INSTALLED_FOR
+
 DISCOVERY: Final = "karpenter.sh/discovery"
 OWNER: Final = "nodesmith:installed-for"
 """The tag on everything that a step made in AWS; its value is the cluster."""
 
-MARK: Final = "nodesmith.dev/installed-for"
+MARK: Final = INSTALLED_FOR
 """The annotation on everything that a step made in Kubernetes; its value is the cluster."""
 
 ROLE_LIMIT: Final = 64

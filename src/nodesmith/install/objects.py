@@ -52,12 +52,14 @@ def marked(cluster_name: str) -> dict[str, str]:
 
 def holds(present: Any, wanted: Any) -> bool:
     """Whether all that is wanted is there; what the server filled in does not matter."""
+    if present is None:
+        return wanted is None or wanted in ({}, [], ())
     if isinstance(wanted, Mapping):
         return isinstance(present, Mapping) and all(holds(present.get(key), value) for key, value in wanted.items())
     if isinstance(wanted, list | tuple):
         is_list = isinstance(present, list | tuple) and len(present) == len(wanted)
         return is_list and all(holds(*pair) for pair in zip(present, wanted, strict=True))
-    return bool(present == wanted) or (present is None and not wanted)
+    return bool(present == wanted)
 
 
 @dataclass(frozen=True, slots=True)

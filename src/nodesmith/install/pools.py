@@ -12,6 +12,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from nodesmith.api.bar import MADE_AS
 from nodesmith.api.kind import Kind, Manifest
 from nodesmith.api.kinds import EC2_NODE_CLASS, NODE_POOL
 from nodesmith.install.names import DISCOVERY, Names
@@ -23,7 +24,7 @@ from nodesmith.ports.cluster import Cluster
 from nodesmith.ports.errors import NotFound, Unavailable
 
 DEFAULT: Final = "default"
-CHOICE: Final = "nodesmith.dev/pool"
+CHOICE: Final = MADE_AS
 """The annotation that says which `--pool` the NodePool was made by."""
 
 GONE_WITHIN: Final = timedelta(minutes=10)

@@ -124,7 +124,8 @@ class Role:
             await self._call("UntagRole", TagKeys=[ATTACHED])
 
     async def _call(self, operation: str, **parameters: Any) -> Any:
-        return await self.client.call("iam", operation, RoleName=self.target, **parameters)
+        # A role may live under a path, which is a part of its ARN and not of its name.
+        return await self.client.call("iam", operation, RoleName=_short(self.target), **parameters)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nodesmith.api.kinds import DEPLOYMENT, EC2_NODE_CLASS, NAMESPACE, NODE_POOL, SERVICE_ACCOUNT
-from nodesmith.install.assemble import Wishes, arriving_steps, leaving_steps
+from nodesmith.install.assemble import Wishes, arriving_steps, in_use, leaving_steps
 from nodesmith.install.aws import names_of
 from nodesmith.install.helm import DEPLOYED, Release
 from nodesmith.install.policies import controller_policies, controller_trust, document, node_trust
@@ -158,6 +158,50 @@ async def test_another_controller_stops_everything(bench: Bench) -> None:
     row = (await planned(bench))["controller"]
     assert row.action is Action.STOP
     assert "karpenter/karpenter" in row.reason
+
+
+async def test_the_namespace_where_the_controller_is_is_found(bench: Bench) -> None:
+    names, _ = await names_of(bench.client, "demo")
+    before = bench.state()
+    anywhere = await in_use(bench.cluster, replace(names, namespace=""))
+    assert anywhere.namespace == "kube-system"
+    there = replace(await bench.site(), names=replace(names, namespace="nodes"))
+    await ensure(await arriving_steps(there, Wishes()))
+    found = await in_use(bench.cluster, replace(names, namespace=""))
+    assert found.namespace == "nodes"
+    # Asked to take back from where it is not, it takes nothing: the controller would be left without its role.
+    rows = await leaving_plan(await leaving_steps(await bench.site(), tell=print))
+    stopped = {row.step: row.reason for row in rows if row.action is Action.STOP}
+    assert set(stopped) == {"controller"}
+    assert "--namespace nodes" in stopped["controller"]
+    await undo(await leaving_steps(replace(there, names=found), tell=print))
+    assert bench.state() == before
+
+
+async def test_a_role_under_a_path_is_the_role(bench: Bench) -> None:
+    names, _ = await names_of(bench.client, "demo")
+    trust = json.dumps(controller_trust(names))
+    iam = bench.raw("iam")
+    iam.create_open_id_connect_provider(Url=names.issuer, ClientIDList=["sts.amazonaws.com"])
+    arn = iam.create_role(RoleName="autoscaler", Path="/team/", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    account = {"name": "karpenter", "namespace": "kube-system", "annotations": {"eks.amazonaws.com/role-arn": arn}}
+    await bench.cluster.create(SERVICE_ACCOUNT, {"metadata": account})
+    before = bench.state()
+    await install(bench)
+    values = bench.releases.found["karpenter", "kube-system"].values
+    assert values["serviceAccount"]["annotations"]["eks.amazonaws.com/role-arn"] == arn
+    assert [role for role in bench.box.control.inventory().of("roles") if "ontroller" in role] == []
+    await uninstall(bench)
+    after = bench.state()
+    assert after["role autoscaler"] == before["role autoscaler"]
+
+
+async def test_a_role_of_another_account_is_not_ours_to_set_up(bench: Bench) -> None:
+    names, _ = await names_of(bench.client, "demo")
+    annotations = {"eks.amazonaws.com/role-arn": "arn:aws:iam::999999999999:role/theirs"}
+    account = {"name": "karpenter", "namespace": "kube-system", "annotations": annotations}
+    await bench.cluster.create(SERVICE_ACCOUNT, {"metadata": account})
+    assert (await in_use(bench.cluster, names)).controller_role == "KarpenterControllerRole-demo"
 
 
 async def test_without_helm_the_command_is_told(bench: Bench) -> None:
