@@ -5,12 +5,15 @@ Each thing is broken by a real call, and nothing but what was broken may be foun
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from nodesmith.adapters.aws.client import SessionClients
 from nodesmith.api import kinds
+from nodesmith.cli import build
 from nodesmith.install import policies
 from nodesmith.install.aws import names_of
 from nodesmith.install.awsauth import GROUPS, USERNAME
@@ -19,7 +22,7 @@ from nodesmith.install.identity import Identity
 from nodesmith.install.names import DISCOVERY
 from nodesmith.sim.aws.box import Box
 from nodesmith.sim.aws.control import RecordedCall
-from tests.functional.install.doctor_setup import SYSTEM, Setup, pool
+from tests.functional.install.doctor_setup import REGION, SYSTEM, Setup, pool
 from tests.unit.install.doctor.walkthrough import walkthrough
 
 
@@ -309,3 +312,24 @@ async def test_without_credentials_and_without_a_cluster_the_rest_could_not_be_l
     assert outcomes["ND006"] is Outcome.FAILED
     rest = {outcome for number, outcome in outcomes.items() if number not in {"ND001", "ND006"}}
     assert rest <= {Outcome.UNSEEN, Outcome.NOT_APPLICABLE}
+
+
+def test_the_command_looks_with_the_users_credentials_and_says_that_it_has_no_kubeconfig(
+    bare: Setup, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    place = ["--region", REGION, "--endpoint-url", bare.box.url, "--kubeconfig", str(tmp_path / "none")]
+    result = CliRunner().invoke(build(["doctor"]), ["doctor", "--cluster", "demo", *place, "-o", "json"])
+    told = {each["check"]: each for each in json.loads(result.output)["findings"]}
+    assert result.exit_code == 1
+    assert {number: told[number]["outcome"] for number in ("ND001", "ND003", "ND005", "ND006")} == {
+        "ND001": "ok",
+        "ND003": "ok",
+        "ND005": "ok",
+        "ND006": "failed",
+    }
+    assert "kubeconfig" in told["ND006"]["found"][0]
+    result = CliRunner().invoke(build(["doctor"]), ["doctor", "--cluster", "demmo", *place, "--check", "nd003"])
+    assert result.exit_code == 1
+    assert "did you mean `demo`?" in result.output

@@ -7,7 +7,7 @@ from typing import Final
 
 from nodesmith.api.likeness import did_you_mean
 from nodesmith.install.doctor.check import Check, Group, Verdict, advised, failed, judged, not_applicable, ok, warning
-from nodesmith.install.doctor.clusterfacts import Controller, Definition
+from nodesmith.install.doctor.clusterfacts import Controller, Definition, Lease
 from nodesmith.install.doctor.facts import Facts
 from nodesmith.install.doctor.naming import LEASE
 from nodesmith.install.doctor.own import FIELDS
@@ -105,8 +105,13 @@ def _alone(facts: Facts) -> Verdict:
     return failed(*(f"{each.key} runs {each.image}" for each in running))
 
 
+def _live(facts: Facts) -> list[Lease]:
+    """The leases by which somebody leads now."""
+    return [each for each in need(facts.cluster.leases) if each.name == LEASE and each.is_live(facts.now)]
+
+
 def _one_leader(facts: Facts) -> Verdict:
-    live = [each for each in need(facts.cluster.leases) if each.name == LEASE and each.is_live(facts.now)]
+    live = _live(facts)
     if len(live) > 1:
         return failed(*(f"{each.holder} leads by the lease in {each.namespace}" for each in live))
     return ok(f"{live[0].holder} leads") if live else ok("nobody leads")
@@ -116,16 +121,14 @@ def _leads(facts: Facts) -> Verdict:
     controller = facts.a_controller
     if controller.environment.get("DISABLE_LEADER_ELECTION", "").lower() == "true":
         return not_applicable("leader election is off")
-    live = [each for each in need(facts.cluster.leases) if each.name == LEASE and each.is_live(facts.now)]
+    live = _live(facts)
     if not live:
         return failed(f"nobody holds the lease {controller.namespace}/{LEASE}: nothing is decided")
     own = [each.name for each in controller.pods]
     foreign = [each for each in live if own and not any(each.holder.startswith(name) for name in own)]
-    return (
-        warning(*(f"the lease is held by {each.holder}, no pod of {controller.key}" for each in foreign))
-        if (foreign)
-        else ok(f"{live[0].holder} leads")
-    )
+    if foreign:
+        return warning(*(f"the lease is held by {each.holder}, no pod of {controller.key}" for each in foreign))
+    return ok(f"{live[0].holder} leads")
 
 
 def _cluster_name(facts: Facts) -> Verdict:

@@ -62,10 +62,9 @@ def _admits_events(facts: Facts) -> Verdict:
 
 def matches(pattern: Mapping[str, Any], source: str, detail_type: str) -> bool:
     """Whether a rule's pattern takes events of the kind, as far as source and detail type decide."""
-    stated = (("source", source), ("detail-type", detail_type))
-    return all(value in texts(pattern.get(name)) for name, value in stated if pattern.get(name) is not None) and bool(
-        pattern.get("source") or pattern.get("detail-type")
-    )
+    wanted = {"source": source, "detail-type": detail_type}
+    stated = {name: texts(pattern[name]) for name in wanted if pattern.get(name)}
+    return bool(stated) and all(wanted[name] in values for name, values in stated.items())
 
 
 def _rules(facts: Facts, part: str) -> list[Rule]:
