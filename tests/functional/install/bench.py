@@ -9,22 +9,30 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from moto.ec2.models import ec2_backends
+from moto.eks.models import eks_backends
+from moto.events.models import events_backends
+from moto.iam.models import iam_backends
+from moto.sqs.models import sqs_backends
 
 from nodesmith.adapters.aws.client import AwsClient, SessionClients
 from nodesmith.adapters.memory.cluster import MemoryCluster
 from nodesmith.adapters.memory.server import ApiServer
 from nodesmith.api.kinds import ALL, DEPLOYMENT, SERVICE_ACCOUNT
-from nodesmith.install.assemble import Site, in_use
+from nodesmith.install.assemble import Site, Wishes, arriving_steps, in_use, leaving_steps
 from nodesmith.install.aws import names_of
 from nodesmith.install.chart import chart_version, shipped_chart
+from nodesmith.install.documents import as_document
 from nodesmith.install.helm import DEPLOYED, Release
 from nodesmith.install.names import DISCOVERY
+from nodesmith.install.setup import Step
 from nodesmith.ports.errors import NotFound
 from nodesmith.sim.aws import account
 from nodesmith.sim.aws.box import Box
 
 T = TypeVar("T")
 REGION = "ap-northeast-2"
+ACCOUNT = "123456789012"
 READS = ("Get", "List", "Describe")
 SERVICE_ROLES = "/aws-service-role/"
 
@@ -123,7 +131,59 @@ class Bench:
 
     def state(self) -> dict[str, Any]:
         """Everything that is in the account and in the cluster."""
-        return {**account_state(self.raw), **cluster_state(self.server)}
+        return {**box_state(), **cluster_state(self.server)}
+
+    async def arriving(self, *names: str, wishes: Wishes = Wishes()) -> list[Step]:  # noqa: B008 - frozen
+        """The steps of these names, or all."""
+        return _of(names, await arriving_steps(await self.site(), wishes))
+
+    async def leaving(self, *names: str, **more: Any) -> list[Step]:
+        """The steps back of these names, or all."""
+        return _of(names, await leaving_steps(await self.site(), **{"tell": print, **more}))
+
+
+def _of(names: tuple[str, ...], steps: list[Step]) -> list[Step]:
+    return [step for step in steps if not names or step.name in names]
+
+
+IN_CLUSTER = ("namespace", "CRDs", "lease", "controller", "EC2NodeClass", "nodes", "NodePool")
+"""The steps that ask AWS nothing."""
+
+
+def box_state() -> dict[str, Any]:
+    """What `account_state` tells of an account, from the books of the box in this process: quicker, as it is asked often."""
+    iam: Any = iam_backends[ACCOUNT]["aws"]
+    bus: Any = events_backends[ACCOUNT][REGION].describe_event_bus("default")
+    eks: Any = eks_backends[ACCOUNT][REGION]
+    ec2: Any = ec2_backends[ACCOUNT][REGION]
+    state: dict[str, Any] = {}
+    for role in iam.roles.values():
+        if not role.path.startswith(SERVICE_ROLES):
+            trust, attached = as_document(role.assume_role_policy_document), sorted(role.managed_policies)
+            state[f"role {role.name}"] = (trust, _tags(role.tags), attached)
+    for policy in iam.managed_policies.values():
+        if ":aws:policy/" not in policy.arn:
+            versions = [(each.version_id, each.is_default, as_document(each.document)) for each in policy.versions]
+            state[f"policy {policy.name}"] = (versions, _tags(policy.tags))
+    for arn, provider in iam.open_id_providers.items():
+        state[f"provider {arn}"] = (list(provider.client_id_list), _tags(provider.tags))
+    for name, queue in sqs_backends[ACCOUNT][REGION].queues.items():
+        attributes = {k: v for k, v in queue.attributes.items() if "Timestamp" not in k and v}
+        state[f"queue {name}"] = (attributes, queue.policy or {}, dict(queue.tags or {}))
+    for name, rule in bus.rules.items():
+        tags = events_backends[ACCOUNT][REGION].list_tags_for_resource(rule.arn)
+        state[f"rule {name}"] = (rule.event_pattern.dump(), rule.state, list(rule.targets), tags)
+    kept = {key: dict(tags) for key, tags in ec2.tags.items() if key.startswith(("subnet-", "sg-", "vpc-")) and tags}
+    state["tags"] = kept
+    state["entries"] = {arn: (entry["type"], entry["tags"]) for (_, arn), entry in eks.access_entries.items()}
+    state["associations"] = [(each["serviceAccount"], each["roleArn"]) for each in eks.pod_identities.values()]
+    state["add-ons"] = sorted(eks.addons._installed)
+    return state
+
+
+def _tags(tags: Any) -> dict[str, str]:
+    found = tags.values() if isinstance(tags, dict) else tags or ()
+    return {each["Key"]: each["Value"] for each in found}
 
 
 def account_state(raw: Callable[[str], Any], cluster: str = "demo") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from nodesmith.install.assemble import Wishes, arriving_steps, leaving_steps
 from nodesmith.install.identity import Identity
 from nodesmith.install.pools import Pool
 from nodesmith.install.setup import Action, Row, ensure, leaving_plan, plan, undo
-from tests.functional.install.bench import Bench, aws_auth
+from tests.functional.install.bench import IN_CLUSTER, Bench, aws_auth
 
 EVERY_WAY = [Identity.IRSA, Identity.POD_IDENTITY]
 
@@ -67,11 +67,11 @@ async def test_an_old_cluster_gets_its_aws_auth_back_to_the_letter(bench: Bench)
 
 
 async def test_another_pool_is_asked_for_by_name_only(bench: Bench) -> None:
-    await install(bench)
+    await ensure(await bench.arriving(*IN_CLUSTER))
     made = bench.server.get(NODE_POOL, "default")
     bench.server.patch(NODE_POOL, "default", {"spec": {"limits": {"cpu": "7"}}})
-    assert {row.action for row in await install(bench)} == {Action.KEEP}
-    rows = {row.step: row for row in await install(bench, Wishes(pool=Pool.STABLE))}
+    assert {row.action for row in await ensure(await bench.arriving(*IN_CLUSTER))} == {Action.KEEP}
+    rows = {row.step: row for row in await ensure(await bench.arriving(*IN_CLUSTER, wishes=Wishes(pool=Pool.STABLE)))}
     assert rows["NodePool"].action is Action.CHANGE
     stable = bench.server.get(NODE_POOL, "default")
     assert stable["spec"]["limits"] == {"cpu": "200", "memory": "800Gi"}

@@ -1,7 +1,6 @@
 """Waiting: for the controller to be ready, for nodes to go, for AWS to have heard of what is new."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,12 +8,11 @@ import pytest
 
 from nodesmith.api.kinds import EC2_NODE_CLASS, LEASE, NODE_CLAIM, NODE_POOL, POD
 from nodesmith.api.meta import format_micro_time
-from nodesmith.install.assemble import Wishes, arriving_steps, leaving_steps
 from nodesmith.install.aws import names_of
 from nodesmith.install.ready import readiness, wait_until_ready
 from nodesmith.install.setup import Action, StepFailed, ensure, leaving_plan, plan, undo
 from nodesmith.sim.aws.control import FaultRule
-from tests.functional.install.bench import Bench, JumpingClock
+from tests.functional.install.bench import IN_CLUSTER, Bench, JumpingClock
 
 LABELS = {"app.kubernetes.io/name": "karpenter"}
 
@@ -32,7 +30,7 @@ class Clock(JumpingClock):
 
 
 async def installed(bench: Bench) -> None:
-    await ensure(await arriving_steps(await bench.site(), Wishes()))
+    await ensure(await bench.arriving(*IN_CLUSTER))
 
 
 def with_claim(bench: Bench, name: str) -> None:
@@ -64,8 +62,8 @@ async def test_nodes_go_before_anything_else(bench: Bench) -> None:
     told: list[str] = []
     going = iter("ab")
     clock = Clock(lambda: end(bench, next(going, "a")))
-    site = replace(await bench.site(), clock=clock)
-    rows = await undo(await leaving_steps(site, tell=told.append))
+    bench.clock = clock
+    rows = await undo(await bench.leaving(*IN_CLUSTER, tell=told.append))
     assert [row.step for row in rows if row.action is Action.REMOVE][:3] == ["NodePool", "nodes", "EC2NodeClass"]
     assert told == ["2 nodes to go", "1 node to go"]
     assert bench.state() == before
@@ -78,24 +76,23 @@ async def test_nodes_that_do_not_go_are_named_with_the_reason(bench: Bench) -> N
     with_controller(bench)
     drained: dict[str, Any] = {"type": "Drained", "status": "Unknown", "reason": "Draining", "message": "2 pods left"}
     bench.server.patch(NODE_CLAIM, "a", {"status": {"conditions": [drained]}}, subresource="status")
-    steps = await leaving_steps(await bench.site(), within=timedelta(minutes=3), tell=print)
+    steps = await bench.leaving(*IN_CLUSTER, within=timedelta(minutes=3))
     with pytest.raises(StepFailed, match=r"2 nodes still there: a is being drained, 2 pods left; b is held by"):
         await undo(steps)
     assert bench.releases.found
-    assert "KarpenterNodeRole-demo" in bench.box.control.inventory().of("roles")
 
 
 async def test_nobody_waits_for_a_controller_that_does_not_run(bench: Bench) -> None:
     await installed(bench)
     with_claim(bench, "a")
-    rows = await leaving_plan(await leaving_steps(await bench.site(), tell=print))
+    rows = await leaving_plan(await bench.leaving(*IN_CLUSTER))
     stopped = {row.step: row.reason for row in rows if row.action is Action.STOP}
     assert stopped == {"nodes": "1 node, and the controller does not run: start it, or say --keep-nodes"}
     with_controller(bench)
-    rows = await leaving_plan(await leaving_steps(await bench.site(), tell=print))
+    rows = await leaving_plan(await bench.leaving(*IN_CLUSTER))
     assert [row for row in rows if row.action is Action.STOP] == []
     await bench.clock.sleep(timedelta(hours=1))
-    rows = await leaving_plan(await leaving_steps(await bench.site(), tell=print))
+    rows = await leaving_plan(await bench.leaving(*IN_CLUSTER))
     assert [row.step for row in rows if row.action is Action.STOP] == ["nodes"]
 
 
@@ -103,9 +100,9 @@ async def test_a_class_that_the_controller_holds_is_waited_for(bench: Bench) -> 
     await installed(bench)
     bench.server.patch(EC2_NODE_CLASS, "default", {"metadata": {"finalizers": ["karpenter.k8s.aws/termination"]}})
     with pytest.raises(StepFailed, match=r"EC2NodeClass default does not go, karpenter.k8s.aws/termination holds it"):
-        await undo(await leaving_steps(await bench.site(), tell=print))
+        await undo(await bench.leaving(*IN_CLUSTER))
     bench.server.patch(EC2_NODE_CLASS, "default", {"metadata": {"finalizers": []}})
-    await undo(await leaving_steps(await bench.site(), tell=print))
+    await undo(await bench.leaving(*IN_CLUSTER))
     assert bench.server.list(EC2_NODE_CLASS) == []
 
 
@@ -136,8 +133,9 @@ async def test_what_is_not_ready_says_why(bench: Bench) -> None:
 async def test_what_aws_has_not_heard_of_yet_is_tried_again(bench: Bench) -> None:
     code = "InvalidParameterException"
     bench.box.control.faults(FaultRule("eks:CreateAccessEntry", "error", code=code, status=400, times=2))
-    await installed(bench)
-    assert {row.action for row in await plan(await arriving_steps(await bench.site(), Wishes()))} == {Action.KEEP}
+    steps = await bench.arriving("node role", "access entry")
+    await ensure(steps)
+    assert {row.action for row in await plan(steps)} == {Action.KEEP}
     asked = [call for call in bench.box.control.calls() if call.name == "eks:CreateAccessEntry"]
     assert [call.error for call in asked] == [code, code, None]
     bench.box.control.faults()
