@@ -15,6 +15,7 @@ import pytest
 from nodesmith.adapters.aws.blocking import Threads
 from nodesmith.adapters.aws.client import SessionClients
 from nodesmith.adapters.aws.cloud import AwsCloud
+from nodesmith.adapters.aws.pricebook import PriceBook
 from nodesmith.adapters.aws.settings import AwsSettings
 from nodesmith.adapters.clock import RealClock
 from nodesmith.adapters.memory.recording import RecordedMetrics
@@ -162,6 +163,12 @@ class Bench:
 
     def calls(self, *names: str) -> list[RecordedCall]:
         return [call for call in self.control.calls() if call.name in names or not names]
+
+
+def forget_prices(cloud: AwsCloud) -> None:
+    """The cloud was never told a price."""
+    cloud.prices.book, cloud.prices._next_at = PriceBook(), None
+    cloud.prices.version = 0
 
 
 def claim_of(

@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 
 from nodesmith.adapters.aws.health import HealthCategory
-from nodesmith.adapters.aws.pricebook import PriceBook
 from nodesmith.adapters.aws.queue import SqsQueue
 from nodesmith.adapters.clock import RealClock
 from nodesmith.model.instancetype import InstanceType, Offering
@@ -32,7 +31,7 @@ from nodesmith.model.requirements import Requirement, Requirements
 from nodesmith.ports.errors import CapacityUnavailable, NotFound, Throttled
 from nodesmith.ports.queue import InterruptionKind
 from nodesmith.sim.aws.control import FaultRule
-from tests.functional.aws.conftest import CLUSTER, NAMES, REGION, SPEC, ZONE_A, Bench, claim_of
+from tests.functional.aws.conftest import CLUSTER, NAMES, REGION, SPEC, ZONE_A, Bench, claim_of, forget_prices
 
 POOL = NodePool(meta=ObjectMeta("default"))
 
@@ -60,7 +59,7 @@ async def test_prices_are_those_that_aws_tells(bench: Bench) -> None:
 
 async def test_until_aws_has_told_prices_are_estimates_and_say_so(bench: Bench) -> None:
     bench.cloud = bench.another()
-    bench.cloud.prices.book, bench.cloud.prices._next_at = PriceBook(), None
+    forget_prices(bench.cloud)
     down = (
         FaultRule("pricing:*", "error", 1.0, code="AccessDeniedException", status=400),
         FaultRule("ec2:DescribeSpotPriceHistory", "error", 1.0, code="UnauthorizedOperation", status=403),

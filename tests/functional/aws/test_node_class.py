@@ -21,7 +21,7 @@ from nodesmith.model.nodepool import NodePool
 from nodesmith.model.requirements import Requirement, Requirements
 from nodesmith.ports.errors import NodeClassNotReady
 from nodesmith.sim.aws.control import FaultRule
-from tests.functional.aws.conftest import CLUSTER, NAMES, REGION, ROLE, SPEC, Bench, claim_of
+from tests.functional.aws.conftest import CLUSTER, NAMES, REGION, ROLE, SPEC, Bench, claim_of, forget_prices
 
 
 def said(status: EC2NodeClassStatus) -> dict[str, tuple[str, str]]:
@@ -139,8 +139,7 @@ async def test_without_an_iam_endpoint_there_is_a_condition_and_no_crash(bench: 
 async def test_an_isolated_vpc_asks_for_no_price_and_no_profile(bench: Bench) -> None:
     isolated = replace(bench.settings, is_isolated_vpc=True)
     cloud = bench.another(isolated)
-    cloud.prices.book = type(cloud.prices.book)()
-    cloud.prices._next_at = None
+    forget_prices(cloud)
     iam = bench.owner("iam")
     iam.create_instance_profile(InstanceProfileName="given")
     iam.add_role_to_instance_profile(InstanceProfileName="given", RoleName=ROLE)
