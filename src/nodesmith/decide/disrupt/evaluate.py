@@ -106,4 +106,4 @@ def effort_of(candidates: Sequence[Candidate], scene: Scene) -> int:
 
     One is about a tenth of a millisecond.
     """
-    return 80 + len(scene.snapshot.nodes) // 2 + sum(len(each.pods) for each in candidates)
+    return 30 + len(scene.snapshot.nodes) // 25 + sum(len(each.pods) for each in candidates)

@@ -42,7 +42,7 @@ class Policy:
     calm: timedelta = timedelta(hours=1)
     way: Way = Way.FARSIGHTED
     n_to_m: bool = True
-    effort: int = 12_000
+    effort: int = 5_000
     foresight: int = 30
     queued: frozenset[str] = frozenset()
     buffered: frozenset[str] = frozenset()

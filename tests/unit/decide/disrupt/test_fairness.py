@@ -32,7 +32,7 @@ def drifted(name: str, since: timedelta, **of_node: object) -> StateNode:
 def test_drift_looks_at_the_others_in_the_next_pass_when_the_effort_is_short() -> None:
     nodes = [*(stuck(number) for number in range(12)), drifted("late", timedelta(minutes=5))]
     view, memory = snapshot(nodes, (pool(after=None),)), Memory()
-    policy, passes = Policy(effort=200), 0
+    policy, passes = Policy(effort=100), 0
     for _ in range(8):
         passes += 1
         verdict = decide(view, catalog(view, TYPES[:3]), now=NOW, policy=policy, memory=memory)
@@ -50,7 +50,7 @@ def test_a_round_of_drift_in_vain_begins_anew() -> None:
     view, memory = snapshot([stuck(number) for number in range(4)], (pool(after=None),)), Memory()
     sizes = []
     for _ in range(6):
-        memory = decide(view, catalog(view, TYPES[:3]), now=NOW, policy=Policy(effort=200), memory=memory).memory
+        memory = decide(view, catalog(view, TYPES[:3]), now=NOW, policy=Policy(effort=60), memory=memory).memory
         sizes.append(len(memory.tried))
     assert 0 in sizes
     assert max(sizes) > 0
@@ -59,7 +59,7 @@ def test_a_round_of_drift_in_vain_begins_anew() -> None:
 def test_consolidation_asks_about_every_candidate_within_few_passes() -> None:
     nodes = [node(f"n{index:02d}", "medium", pod(f"w{index}", "3500m")) for index in range(20)]
     view, memory = snapshot(nodes, (ON_DEMAND,)), Memory()
-    policy, asked, passes = Policy(effort=600), set[str](), 0
+    policy, asked, passes = Policy(effort=200), set[str](), 0
     for _ in range(20):
         passes += 1
         verdict = decide(view, catalog(view), now=NOW, policy=policy, memory=memory)
