@@ -59,7 +59,7 @@ def test_a_round_of_drift_in_vain_begins_anew() -> None:
 def test_consolidation_asks_about_every_candidate_within_few_passes() -> None:
     nodes = [node(f"n{index:02d}", "medium", pod(f"w{index}", "3500m")) for index in range(20)]
     view, memory = snapshot(nodes, (ON_DEMAND,)), Memory()
-    policy, asked, passes = Policy(effort=200), set[str](), 0
+    policy, asked, passes = Policy(effort=400), set[str](), 0
     for _ in range(20):
         passes += 1
         verdict = decide(view, catalog(view), now=NOW, policy=policy, memory=memory)
