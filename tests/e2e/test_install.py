@@ -7,6 +7,7 @@ is a process of its own, with the environment and, by its role, the permissions 
 import asyncio
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -14,14 +15,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from nodesmith.adapters.clock import RealClock
+from nodesmith.adapters.memory.cluster import MemoryCluster
+from nodesmith.adapters.memory.server import ApiServer
+from nodesmith.install.chart import Controller, chart_values
 from nodesmith.install.helm import Helm
-from nodesmith.install.names import DISCOVERY
+from nodesmith.install.names import DISCOVERY, Names
 from nodesmith.sim.aws import account
 from nodesmith.sim.aws.box import environment
 from nodesmith.sim.aws.process import BoxProcess
@@ -280,6 +286,12 @@ def test_install_and_one_deployment_bring_a_node_and_uninstall_leaves_nothing(ba
     assert "Nothing to do" in text
 
 
+def memory_cluster() -> MemoryCluster:
+    """A cluster with nothing in it, for a step that looks there for others."""
+    clock = RealClock()
+    return MemoryCluster(ApiServer(clock.now, random.Random(1)), clock)
+
+
 async def test_a_release_that_helm_was_killed_over_is_recovered(bare: Bare) -> None:
     program = bare.plane.programs / "helm"
     chart = Path(__file__).parents[2] / "charts" / "nodesmith"
@@ -306,6 +318,19 @@ async def test_a_release_that_helm_was_killed_over_is_recovered(bare: Bare) -> N
     release = await helm.find("karpenter", "kube-system")
     assert release is not None
     assert release.values["replicas"] == 0
+    # What the installer gives helm is what the chart takes, whatever was asked for.
+    names = Names("shop", "123456789012", REGION, "https://oidc.example/id/A1")
+    images = ("", "registry.example:5000/nodesmith:1.2", f"registry.example/nodesmith@sha256:{'a' * 64}")
+    for by_issuer, image in product((True, False), images):
+        values = chart_values(names, by_issuer=by_issuer, image=image, more={"replicas": 0})
+        step = Controller(memory_cluster(), helm, names, chart, values)
+        await step.ensure()
+        assert (await step.look()).differences == ()
+        account = bare.read("serviceaccount", "karpenter", "--namespace=kube-system")["metadata"]
+        assert ("eks.amazonaws.com/role-arn" in account.get("annotations", {})) is by_issuer
+        deployment = bare.read("deployment", "karpenter", "--namespace=kube-system")
+        [container] = deployment["spec"]["template"]["spec"]["containers"]
+        assert not image or container["image"] in {image, image.replace("@", ":0.1.0@")}
     await helm.uninstall("karpenter", "kube-system")
     await helm.uninstall("karpenter", "kube-system")
     assert await helm.find("karpenter", "kube-system") is None

@@ -76,6 +76,13 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Document:
     return result
 
 
+def written(values: Mapping[str, Any]) -> Document:
+    """The values as helm gets them: an annotation that is not wanted is left out, as none can be null."""
+    account = values.get("serviceAccount") or {}
+    annotations = {key: value for key, value in (account.get("annotations") or {}).items() if value is not None}
+    return {**values, "serviceAccount": {**account, "annotations": annotations}}
+
+
 @dataclass(frozen=True, slots=True)
 class Controller:
     """The release. `releases` is None where helm is not to be had."""
@@ -120,7 +127,7 @@ class Controller:
             values = merged(await self._first_values(), self.values)
         else:
             values = merged(release.values, self.values)
-        await self.releases.upgrade(RELEASE, self.names.namespace, self.chart, values)
+        await self.releases.upgrade(RELEASE, self.names.namespace, self.chart, written(values))
 
     async def undo(self) -> None:
         """The release is gone, if a step made it."""

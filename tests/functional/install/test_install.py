@@ -32,6 +32,10 @@ async def test_the_second_run_writes_nothing_and_taking_back_leaves_what_was_the
     first = await install(bench, Wishes(identity=identity))
     assert {row.action for row in first} == {Action.CREATE, Action.KEEP}
     assert [row.step for row in first if row.action is Action.KEEP] == ["namespace"]
+    values = bench.releases.found["karpenter", "kube-system"].values
+    annotations = values["serviceAccount"]["annotations"]
+    wanted = {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/KarpenterControllerRole-demo"}
+    assert annotations == (wanted if identity is Identity.IRSA else {})
     number, revision = bench.last_call(), bench.server.history.revision
     again = await install(bench)
     assert {(row.step, row.action, row.reason) for row in again if row.action is not Action.KEEP} == set()
