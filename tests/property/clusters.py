@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
-from nodesmith.decide.schedule.problem import Problem
+from nodesmith.decide.schedule.overlays import overlaid
+from nodesmith.decide.schedule.problem import MinValuesPolicy, Options, PreferencePolicy, Problem
 from nodesmith.model import labels
-from nodesmith.model.pod import HostPort, Pod, PodSpec, PreferredTerm, WeightedPodAffinityTerm
-from nodesmith.model.requirements import Requirement
+from nodesmith.model.instancetype import InstanceType, Offering
+from nodesmith.model.meta import ObjectMeta
+from nodesmith.model.money import UsdPerHour
+from nodesmith.model.nodepool import NodePool
+from nodesmith.model.overlay import NodeOverlay, PriceChange
+from nodesmith.model.pod import (
+    LOWEST_PRIORITY,
+    HostPort,
+    Pod,
+    PodSpec,
+    PodVolume,
+    PreferredTerm,
+    WeightedPodAffinityTerm,
+)
+from nodesmith.model.requirements import Requirement, Requirements
+from nodesmith.model.selector import EVERYTHING
+from nodesmith.model.storage import CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass
 from nodesmith.model.taints import NO_SCHEDULE, PREFER_NO_SCHEDULE, Taint, Toleration
+from nodesmith.state.snapshot import Storage
 from tests.unit.decide.schedule import build
 
 APPS = ("api", "cache", "web")
@@ -47,9 +65,16 @@ _SELECTORS = (
 
 
 def _spread(draw: st.DrawFn, app: str) -> dict[str, Any]:
-    key, skew = draw(st.sampled_from(KEYS)), draw(st.integers(1, 2))
+    key, skew = draw(st.sampled_from((*KEYS, labels.CAPACITY_TYPE))), draw(st.integers(1, 2))
     least = draw(st.sampled_from([None, 3])) if key == labels.ZONE else None
-    return {"topology_spread": (build.spread(app, key, skew, min_domains=least),)}
+    policies = {
+        "honor_node_affinity": draw(st.sampled_from([True, True, False])),
+        "honor_node_taints": draw(st.sampled_from([False, False, True])),
+    }
+    constraint = build.spread(app, key, skew, min_domains=least, **policies)
+    if draw(st.integers(0, 9)) == 0:
+        constraint = replace(constraint, selector=EVERYTHING)
+    return {"topology_spread": (constraint,)}
 
 
 def _affinity(draw: st.DrawFn, app: str) -> dict[str, Any]:
@@ -69,6 +94,25 @@ def _terms(_draw: st.DrawFn, _app: str) -> dict[str, Any]:
     return {"required_node_terms": zones}
 
 
+def _contradiction(_draw: st.DrawFn, _app: str) -> dict[str, Any]:
+    """A label of one value and of another: no node has it."""
+    return {"node_selector": (("tier", "gold"),), "required_node_terms": ((Requirement("tier", frozenset(("tin",))),),)}
+
+
+def _shy(_draw: st.DrawFn, _app: str) -> dict[str, Any]:
+    """A label that must not have a value, and need not be there."""
+    return {"required_node_terms": ((Requirement("tier", frozenset(("gold",)), complement=True),),)}
+
+
+def _volume(draw: st.DrawFn, _app: str) -> dict[str, Any]:
+    name = draw(st.sampled_from(sorted(CLAIMS)))
+    return {"volumes": (PodVolume(name), PodVolume("scratch", is_ephemeral=True, storage_class="late"))}
+
+
+def _priority(draw: st.DrawFn, _app: str) -> dict[str, Any]:
+    return {"priority": draw(st.sampled_from([1000, LOWEST_PRIORITY]))}
+
+
 def _preferences(draw: st.DrawFn, app: str) -> dict[str, Any]:
     wanted = (Requirement(labels.ARCH, frozenset(("arm64",))),)
     away = WeightedPodAffinityTerm(10, build.near(app, draw(st.sampled_from(KEYS))))
@@ -82,7 +126,34 @@ _RULES = {
     "host-port": _host_port,
     "terms": _terms,
     "preferences": _preferences,
+    "contradiction": _contradiction,
+    "shy": _shy,
+    "volume": _volume,
+    "priority": _priority,
 }
+
+CLASSES = {
+    "late": StorageClass(ObjectMeta("late"), "ebs.csi.aws.com", binds_immediately=False),
+    "zonal": StorageClass(
+        ObjectMeta("zonal"),
+        "ebs.csi.aws.com",
+        binds_immediately=False,
+        allowed_topologies=((Requirement(labels.ZONE, frozenset("ab")),),),
+    ),
+}
+VOLUMES = {"pv": PersistentVolume(ObjectMeta("pv"), ((Requirement(labels.ZONE, frozenset("b")),),), "ebs.csi.aws.com")}
+CLAIMS = {
+    "bound": PersistentVolumeClaim(ObjectMeta("bound", "default"), "pv", is_bind_completed=True, phase="Bound"),
+    "late": PersistentVolumeClaim(ObjectMeta("late", "default"), storage_class="late"),
+    "zonal": PersistentVolumeClaim(ObjectMeta("zonal", "default"), storage_class="zonal"),
+}
+LIMITS: tuple[dict[str, int], ...] = ({}, {}, {"cpu": 16_000}, {"nodes": 2}, {"cpu": 9_000, "nodes": 3})
+OPTIONS = (
+    Options(),
+    Options(),
+    Options(preferences=PreferencePolicy.IGNORE),
+    Options(min_values=MinValuesPolicy.BEST_EFFORT),
+)
 
 
 @st.composite
@@ -99,7 +170,9 @@ def workloads(draw: st.DrawFn, *, plain: bool = False, node: str = "") -> tuple[
 @st.composite
 def problems(draw: st.DrawFn, *, plain: bool = False) -> Problem:
     """Something to place, somewhere to place it, something to buy."""
-    pools = [build.pool("default", limits=draw(st.sampled_from([{}, {}, {"cpu": 16_000}])))]
+    pools = [build.pool("default", limits=draw(st.sampled_from(LIMITS)))]
+    if not plain:
+        pools = [_diverse(draw, each) for each in pools]
     if draw(st.booleans()):
         wanted = draw(st.sampled_from([(labels.ZONE, "In", ("a", "c")), (labels.CAPACITY_TYPE, "In", (labels.SPOT,))]))
         taints = draw(st.sampled_from([(), (TEAM,), (SOFT,)]))
@@ -116,6 +189,50 @@ def problems(draw: st.DrawFn, *, plain: bool = False) -> Problem:
             )
         )
     daemons = [build.daemon("logs", build.spec(cpu=100, host_ports=draw(st.sampled_from([(), (HostPort(9100),)]))))]
-    return build.problem(
-        draw(workloads(plain=plain)), pools=pools, nodes=nodes, daemons=daemons if draw(st.booleans()) else ()
+    limits = {
+        node_.name: CSINode(ObjectMeta(node_.name), {"ebs.csi.aws.com": draw(st.integers(0, 2))}) for node_ in nodes
+    }
+    storage = Storage(
+        volumes=VOLUMES,
+        claims={f"default/{name}": claim for name, claim in CLAIMS.items()},
+        classes=CLASSES,
+        csi_nodes=limits if draw(st.booleans()) else {},
     )
+    return build.problem(
+        draw(workloads(plain=plain)),
+        pools=pools,
+        nodes=nodes,
+        daemons=daemons if draw(st.booleans()) else (),
+        types=build.TYPES if plain else draw(_types()),
+        storage=storage,
+        options=Options() if plain else draw(st.sampled_from(OPTIONS)),
+    )
+
+
+def _diverse(draw: st.DrawFn, found: NodePool) -> NodePool:
+    """The pool, which at times wants to stay launchable as several types."""
+    least = draw(st.sampled_from([None, None, None, 2, 3]))
+    if least is None:
+        return found
+    asked = Requirement(labels.INSTANCE_TYPE, complement=True, min_values=least)
+    return replace(found, requirements=found.requirements & Requirements.of((asked,)))
+
+
+@st.composite
+def _types(draw: st.DrawFn) -> tuple[InstanceType, ...]:
+    """What can be bought: at times with a reservation, with offerings that are not to be had, under an overlay."""
+    types = list(build.TYPES)
+    if draw(st.integers(0, 3)) == 0:
+        held = Offering("a", labels.RESERVED, UsdPerHour.of(0.001), reservation_id="cr", reservation_capacity=1)
+        terms = Requirement(labels.CAPACITY_TYPE, frozenset((labels.ON_DEMAND, labels.RESERVED, labels.SPOT)))
+        stated = Requirements({**types[0].requirements.by_key, labels.CAPACITY_TYPE: terms})
+        types[0] = replace(types[0], requirements=stated, offerings=(*types[0].offerings, held))
+    if draw(st.integers(0, 3)) == 0:
+        gone = draw(st.sampled_from("abc"))
+        offerings = tuple(replace(each, is_available=each.zone != gone) for each in types[1].offerings)
+        types[1] = replace(types[1], offerings=offerings)
+    if draw(st.integers(0, 3)) == 0:
+        wanted = Requirements.of((Requirement(labels.ARCH, frozenset(("arm64",))),))
+        cheap = NodeOverlay(ObjectMeta("cheap"), wanted, PriceChange.adjusting("-30%"), {"example.com/fuse": 1})
+        types = list(overlaid({"any": types}, [build.pool("any")], [cheap]).catalog["any"])
+    return tuple(types)

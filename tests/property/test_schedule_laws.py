@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nodesmith.decide.schedule.bound import lower_bound
 from nodesmith.decide.schedule.explain import explain_pod
-from nodesmith.decide.schedule.problem import Options, PricingPolicy, Problem
+from nodesmith.decide.schedule.problem import PricingPolicy, Problem
 from nodesmith.decide.schedule.solve import schedule
 from nodesmith.decide.schedule.validate import validate
 from nodesmith.model import labels
@@ -57,7 +57,7 @@ def test_the_plan_costs_no_less_than_the_bound_and_no_more_than_the_plain_greedy
     plan = schedule(problem)
     placed = {key for key, place in plan.placements.items() if not isinstance(place, Unplaced)}
     assert lower_bound(problem, placed).price <= plan.price
-    plain = schedule(replace(problem, options=Options(pricing=PricingPolicy.KARPENTER)))
+    plain = schedule(replace(problem, options=replace(problem.options, pricing=PricingPolicy.KARPENTER)))
     assert len(plan.unplaced) <= len(plain.unplaced)
     if plan.unplaced.keys() == plain.unplaced.keys():
         assert plan.price <= plain.price
@@ -93,7 +93,7 @@ def _shuffled(problem: Problem, random: Random) -> Problem:
     return replace(
         problem,
         pods=tuple(random.sample(problem.pods, len(problem.pods))),
-        catalog={pool.name: tuple(random.sample(list(problem.catalog[pool.name]), len(build.TYPES))) for pool in pools},
+        catalog={name: tuple(random.sample(list(types), len(types))) for name, types in problem.catalog.items()},
         snapshot=replace(
             snapshot,
             nodes=tuple(random.sample(snapshot.nodes, len(snapshot.nodes))),

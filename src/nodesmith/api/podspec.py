@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from nodesmith.api.affinity import PodContext, anti_affinity_of, pod_affinity_of, spread_of
-from nodesmith.api.podrequests import effective_limits, effective_requests
+from nodesmith.api.podrequests import effective_limits, effective_requests, is_sidecar
 from nodesmith.api.scalars import amounts_of, nothing_satisfies, requirement_of
 from nodesmith.model.labels import HOSTNAME
 from nodesmith.model.pod import HostPort, NodeSelectorTerm, PodSpec, PodVolume, PreferredTerm
@@ -91,7 +91,7 @@ class PodSpecs:
 def _what_matters(raw: Raw, allocated: Mapping[str, Resources]) -> list[Any]:
     return [
         [(c.get("resources"), c.get("ports")) for c in raw.get("containers") or ()],
-        [(c.get("resources"), c.get("restartPolicy")) for c in raw.get("initContainers") or ()],
+        [(c.get("resources"), c.get("restartPolicy"), c.get("ports")) for c in raw.get("initContainers") or ()],
         [
             (volume.get("name"), volume.get("persistentVolumeClaim"), volume.get("ephemeral"))
             for volume in raw.get("volumes") or ()
@@ -199,7 +199,8 @@ def node_terms_of(raw: Any) -> tuple[NodeSelectorTerm, ...]:
 def _host_ports(raw: Raw) -> tuple[HostPort, ...]:
     takes_all = bool(raw.get("hostNetwork"))
     ports: set[HostPort] = set()
-    for container in raw.get("containers") or ():
+    sidecars = (each for each in raw.get("initContainers") or () if is_sidecar(each))
+    for container in (*(raw.get("containers") or ()), *sidecars):
         for port in container.get("ports") or ():
             number = port.get("hostPort") or (port.get("containerPort") if takes_all else None)
             if number:

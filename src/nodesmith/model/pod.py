@@ -19,6 +19,8 @@ from nodesmith.model.taints import Toleration
 
 DO_NOT_SCHEDULE: Final = "DoNotSchedule"
 SCHEDULE_ANYWAY: Final = "ScheduleAnyway"
+LOWEST_PRIORITY: Final = -(2**31)
+"""That of pods which only stand for room to be kept."""
 SYSTEM_CRITICAL: Final = frozenset({"system-cluster-critical", "system-node-critical"})
 
 NodeSelectorTerm = tuple[Requirement, ...]

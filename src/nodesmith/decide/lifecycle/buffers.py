@@ -10,13 +10,12 @@ from nodesmith.decide.lifecycle.conditions import Change, fails, holds
 from nodesmith.model.buffer import BufferShape, CapacityBuffer
 from nodesmith.model.labels import BUFFER_FAKE_POD, BUFFER_NAME, BUFFER_NAMESPACE
 from nodesmith.model.meta import ObjectMeta
-from nodesmith.model.pod import Pod, PodSpec
+from nodesmith.model.pod import LOWEST_PRIORITY, Pod, PodSpec
 from nodesmith.plan.schedule import OnClaim, OnNode, Placement
 
 READY_FOR_PROVISIONING: Final = "ReadyForProvisioning"
 PROVISIONING: Final = "Provisioning"
 LIMITED_BY_QUOTAS: Final = "LimitedByQuotas"
-LOWEST_PRIORITY: Final = -(2**31)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from nodesmith.decide.schedule.machines import Template
 from nodesmith.decide.schedule.packing import Packing
 from nodesmith.decide.schedule.problem import MinValuesPolicy
 from nodesmith.decide.schedule.universe import Amounts, Flags, holds
-from nodesmith.model.labels import CAPACITY_TYPE, RESERVATION_ID, RESERVED
+from nodesmith.model.labels import CAPACITY_TYPE, RESERVATION_ID, RESERVED, ZONE
 from nodesmith.model.requirements import Requirement, Requirements
 from nodesmith.model.resources import greatest, total
 from nodesmith.plan.schedule import PlannedClaim, Purchase
@@ -91,13 +91,18 @@ class Claims:
         if stated is None:
             stated = self._stated[key] = self._state(template, alternatives.values(), pins)
         requirements, offerings = stated
-        for part in (
-            self._within_limits(template, offering),
-            self._free_ports(bin_, template),
-            self._counted_alike(bin_, index, offer),
-        ):
-            if part is not None:
-                offerings = offerings & part
+        limited = self._within_limits(template, offering)
+        offerings = offerings if limited is None else offerings & limited
+        for alike in (self._free_ports(bin_, template), self._counted_alike(bin_, index, offer)):
+            if alike is None:
+                continue
+            if self._splits_types(offerings, alike):
+                # One type will do here and not there: only the place can tell, so the claim has to name it.
+                planned = world.universe.offerings[offering]
+                place = {ZONE: planned.zone, CAPACITY_TYPE: planned.capacity_type}
+                requirements = requirements & Requirements.from_labels(place)
+                offerings = offerings & world.universe.admitted_by_all(world.known(requirements))
+            offerings = offerings & alike
         return Reach(template, requirements, offerings)
 
     def _state(
@@ -117,6 +122,12 @@ class Claims:
                 stated = stated & Requirements({key: Requirement(key, frozenset((value,)))})
         offerings = template.buyable & alike & self._world.universe.admitted_by_all(self._world.known(stated))
         return stated, offerings
+
+    def _splits_types(self, offerings: Flags, alike: Flags) -> bool:
+        """Whether some type has offerings that are like the planned one and others that are not."""
+        kinds = self._world.universe.type_of
+        both: Flags = np.isin(kinds[offerings & alike], kinds[offerings & ~alike])
+        return bool(both.any())
 
     def _binding(self, asked: Requirements, template: Template) -> Requirements:
         """What the claim has to state of it: a label that the node will not carry need not be forbidden a value.

@@ -173,7 +173,7 @@ def _room(
         types = np.zeros(len(universe.types), dtype=np.bool_)
         types[universe.type_of[offers]] = True
         room[types] -= universe.dimensions.vector(dict(daemonset.template.requests))
-        ports.extend((port, types[universe.type_of]) for port in daemonset.template.host_ports)
+        ports.extend((port, offers) for port in daemonset.template.host_ports)
     return room, tuple(ports)
 
 

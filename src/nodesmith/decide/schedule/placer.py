@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nodesmith.decide.schedule.buyer import Allowed, Buyer
 from nodesmith.decide.schedule.classes import PodClass
 from nodesmith.decide.schedule.crowd import Crowd
+from nodesmith.decide.schedule.levelling import Levelling, is_spread
 from nodesmith.decide.schedule.packing import Packing
 from nodesmith.decide.schedule.topology import Rules
 
@@ -61,6 +62,14 @@ class Placer:
             self._by_domain(each, level, rules, count, buys=False)
         elif not any(company.is_first(self._packing.tally) for company in rules.host_affinity):
             self._fill(each, level, rules, count)
+
+    def level(self, order: Sequence[PodClass]) -> None:
+        """Pods found a place once the hosts that there are, none of which can be added, are all there is."""
+        for each in order:
+            rules = self._world.rulebook.rules[each.index][-1]
+            count = int(self._crowd.left[each.index])
+            if count and any(map(is_spread, rules.hosts)):
+                self._crowd.took(each, Levelling(self._packing, each, rules).place(count))
 
     def _waits(self, each: PodClass) -> bool:
         """Whether the class looks for company that is not there yet."""

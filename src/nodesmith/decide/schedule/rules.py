@@ -208,7 +208,7 @@ class RuleBook:
         counter = self._counters.for_spread(constraint, stance, each.namespace)
         own = 1 if counter.index in signature else 0
         if counter.by_host:
-            rules.hosts.append(HostRule(counter, constraint.max_skew - own, bool(own)))
+            rules.hosts.append(HostRule(counter, constraint.max_skew - own, bool(own), constraint.min_domains or 0))
             return
         eligible = self._eligible(counter, stance, each)
         rules.spread.append(SpreadRule(counter, constraint.max_skew, own, constraint.min_domains or 0, eligible))
@@ -222,8 +222,8 @@ class RuleBook:
             return ()
         codes = set(self._codes_of_nodes[counter.key][self._filters[counter.index][0]].tolist())
         world = self._world
-        opened = world.admitted_offers((stance.selectors, stance.tolerations, each.spec.host_ports))
-        opened = opened & world.fitting_offers(world.dimensions.vector(dict(each.spec.requests)))
+        request = world.dimensions.vector(dict(each.spec.requests))
+        opened = world.openable_offers(stance.selectors, stance.tolerations, request)
         codes |= set(self._codes_of_offers[counter.key][opened & self._filters[counter.index][1]].tolist())
         codes.discard(-1)
         return tuple(sorted(codes))

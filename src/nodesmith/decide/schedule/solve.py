@@ -6,6 +6,7 @@ look for machines or machines for pods. Where pods are left over, Karpenter's ow
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -26,6 +27,7 @@ from nodesmith.decide.schedule.reasons import why_unplaced
 from nodesmith.decide.schedule.shop import LargestShop, PricedShop, Shop, ThriftyShop
 from nodesmith.decide.schedule.stock import Stock
 from nodesmith.decide.schedule.world import World
+from nodesmith.model.pod import LOWEST_PRIORITY
 from nodesmith.model.resources import NODES
 from nodesmith.plan.schedule import OnClaim, OnNode, Placement, PlannedClaim, SchedulePlan
 
@@ -68,19 +70,29 @@ class Attempt:
         return int(self._crowd.left.sum())
 
     @property
-    def rank(self) -> tuple[int, int, float, int]:
+    def rank(self) -> tuple[tuple[int, ...], int, float, int]:
         """Pods left over, how early their turn is in Karpenter's queue, dollars an hour, machines: less is better."""
         improver = self._settled()
         turns = {each.index: turn for turn, each in enumerate(reversed(_by_size(self._crowd)))}
         passed_over = sum(turns[index] * count for index, count in self._crowd.leftover().items())
-        return self.unplaced, passed_over, improver.price, len(improver.prices)
+        return self._left_over(), passed_over, improver.price, len(improver.prices)
+
+    def _left_over(self) -> tuple[int, ...]:
+        """How many pods are left over: first those that are more than room to be kept, then by priority."""
+        world = self._crowd.world
+        counts: Counter[int] = Counter()
+        for index, count in self._crowd.leftover().items():
+            counts[world.classes[index].spec.priority or 0] += count
+        real = counts.total() - counts[LOWEST_PRIORITY]
+        return (real, *(counts[priority] for priority in world.priorities))
 
     def improve(self, steps: int, is_time_up: TimeIsUp | None) -> None:
         """The plan is as cheap as so many steps make it, or as many as there was time for."""
         self._settled().run((self._order, _by_memory(self._crowd), _by_size(self._crowd)), steps, is_time_up)
 
     def plan(self) -> SchedulePlan:
-        """The plan as it stands."""
+        """The plan as it stands, and is to stay: hosts may be levelled, after which nothing else can be moved."""
+        self._placer.level(self._order)
         return _assemble(self._packing, self._crowd.leftover(), self._strategy.name)
 
     def _settled(self) -> Improver:
@@ -121,6 +133,8 @@ def schedule(problem: Problem, stock: Stock | None = None, is_time_up: TimeIsUp 
             attempts.append(Attempt(world, THRIFTY))
             if all(each.unplaced for each in attempts) and any(NODES in left for left in world.limits_left.values()):
                 attempts.append(Attempt(world, OVER_NODES))
+        if len(world.priorities) > 1:
+            attempts.extend(Attempt(world, strategy) for strategy in BY_PRIORITY)
     best = min(attempts, key=lambda attempt: attempt.rank)
     best.improve(problem.options.steps, is_time_up)
     return best.plan()
@@ -165,6 +179,11 @@ def _by_size(crowd: Crowd) -> list[PodClass]:
     return _sorted_by(crowd.world.classes, "cpu", "memory")
 
 
+def _by_priority(crowd: Crowd) -> list[PodClass]:
+    """Pods of high priority first; then by size."""
+    return sorted(_by_size(crowd), key=lambda each: -(each.spec.priority or 0))
+
+
 def _by_memory(crowd: Crowd) -> list[PodClass]:
     """Most memory first, then most CPU."""
     return _sorted_by(crowd.world.classes, "memory", "cpu")
@@ -198,4 +217,9 @@ PORTFOLIO: Final[Sequence[Strategy]] = (
 )
 OVER_NODES: Final = replace(KARPENTER, name="over-nodes", counts_nodes=False)
 """Beyond a limit on `nodes`, as Karpenter goes within one pass: only where pods would be left over otherwise."""
+BY_PRIORITY: Final = (
+    Strategy("by-priority", LargestShop, _by_priority),
+    Strategy("by-priority-thrifty", ThriftyShop, _by_priority),
+)
+"""Where pods are left over whatever is done: that those of low priority are."""
 THRIFTY: Final = Strategy("thrifty", ThriftyShop, _by_size)

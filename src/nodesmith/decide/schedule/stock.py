@@ -32,6 +32,7 @@ class Goods:
     templates: list[Template]
     admitted: dict[Hashable, Flags] = field(default_factory=dict)
     fitting: dict[bytes, Flags] = field(default_factory=dict)
+    openable: dict[Hashable, Flags] = field(default_factory=dict)
     offers: dict[Hashable, Flags] = field(default_factory=dict)
     shelves: dict[bytes, Any] = field(default_factory=dict)
 

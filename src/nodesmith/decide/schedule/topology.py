@@ -74,12 +74,14 @@ class Tally:
     """The counts of all counters at one moment."""
 
     def __init__(self, counters: Sequence[Counter], domains: Mapping[str, int], bins: int) -> None:
+        self.least_on_hosts: dict[int, int] = {}
         self.tables: list[list[int]] = [[0] * (0 if each.by_host else domains[each.key]) for each in counters]
         self.hosts: list[NDArray[np.int32]] = [np.zeros(bins if each.by_host else 0, np.int32) for each in counters]
 
     def copy(self) -> Tally:
         """The same counts, free to change."""
         twin = Tally.__new__(Tally)
+        twin.least_on_hosts = {}
         twin.tables = [list(table) for table in self.tables]
         twin.hosts = [hosts.copy() for hosts in self.hosts]
         return twin
@@ -97,11 +99,15 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class HostRule:
-    """The host's count must be at most `limit` before a pod is added; `own` when the pod then counts too."""
+    """The host's count must be at most `limit` before a pod is added; `own` when the pod then counts too.
+
+    For a spread constraint the limit is above the least count of all hosts, which is 0 while another host can be had.
+    """
 
     counter: Counter
     limit: int
     own: bool
+    min_domains: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +229,8 @@ class Rules:
         room: NDArray[np.int64] | None = None
         for rule in self.hosts:
             counts = tally.hosts[rule.counter.index][:bins].astype(np.int64)
-            own, others = np.maximum(rule.limit + 1 - counts, 0), np.where(counts <= rule.limit, UNBOUNDED, 0)
+            limit = rule.limit + tally.least_on_hosts.get(rule.counter.index, 0)
+            own, others = np.maximum(limit + 1 - counts, 0), np.where(counts <= limit, UNBOUNDED, 0)
             left = own if rule.own else others
             room = left if room is None else np.minimum(room, left)
         for company in self.host_affinity:

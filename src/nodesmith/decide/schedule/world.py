@@ -19,7 +19,7 @@ from nodesmith.model.nodepool import NodePool
 from nodesmith.model.pod import HostPort, PodSpec
 from nodesmith.model.requirements import Requirements
 from nodesmith.model.resources import NODES, PODS
-from nodesmith.model.taints import Toleration, untolerated
+from nodesmith.model.taints import TOLERATE_PREFER_NO_SCHEDULE, Toleration, untolerated
 
 StaticKey = tuple[tuple[Requirements, ...], tuple[Toleration, ...], tuple[HostPort, ...]]
 
@@ -62,10 +62,12 @@ class World:
         self.offerings_of_reservation: dict[str, list[int]] = {}
         for index in self.universe.reserved.tolist():
             offering = self.universe.offerings[index]
-            self.reservations[offering.reservation_id] = offering.reservation_capacity
+            known = self.reservations.get(offering.reservation_id, offering.reservation_capacity)
+            self.reservations[offering.reservation_id] = min(known, offering.reservation_capacity)
             self.offerings_of_reservation.setdefault(offering.reservation_id, []).append(index)
         self.is_reserved: Flags = np.zeros(len(self.universe), dtype=np.bool_)
         self.is_reserved[self.universe.reserved] = True
+        self.priorities = sorted({*(each.spec.priority or 0 for each in self.classes), 0}, reverse=True)
         self._capacities: dict[str, NDArray[np.int64]] = {}
         self._static_nodes: dict[StaticKey, Flags] = {}
 
@@ -128,6 +130,22 @@ class World:
             parts = [holds(template.room, amounts)[self.universe.type_of] for template in self.templates]
             flags = np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
             self.goods.fitting[key] = flags
+        return flags
+
+    def openable_offers(
+        self, selectors: tuple[Requirements, ...], tolerations: tuple[Toleration, ...], request: Amounts
+    ) -> Flags:
+        """By offer: those that could be had for a pod, whatever daemons or company would have to say there."""
+        tolerated = (*tolerations, TOLERATE_PREFER_NO_SCHEDULE)
+        key = (selectors, tolerated, request.tobytes())
+        flags = self.goods.openable.get(key)
+        if flags is None:
+            large = holds(self.universe.allocatable, request)[self.universe.type_of] & self.universe.is_open
+            parts = [
+                self._admitted(template, selectors, tolerated, ()) & template.possible & large
+                for template in self.templates
+            ]
+            flags = self.goods.openable[key] = np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
         return flags
 
     def filter_offers(self, node_filter: NodeFilter) -> Flags:

@@ -8,7 +8,6 @@ import pytest
 
 from nodesmith.api.capacitybuffer import decode_capacity_buffer, shape_of_template, shape_of_workload
 from nodesmith.decide.lifecycle.buffers import (
-    LOWEST_PRIORITY,
     Missing,
     is_limited,
     is_virtual,
@@ -18,6 +17,7 @@ from nodesmith.decide.lifecycle.buffers import (
     wanted,
 )
 from nodesmith.model.buffer import BufferShape, CapacityBuffer
+from nodesmith.model.pod import LOWEST_PRIORITY
 from nodesmith.plan.reason import BlockCode, Blocked, Unplaced
 from nodesmith.plan.schedule import OnClaim, OnNode
 

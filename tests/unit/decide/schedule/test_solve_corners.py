@@ -8,16 +8,16 @@ from nodesmith.decide.schedule.problem import Problem
 from nodesmith.decide.schedule.solve import schedule
 from nodesmith.decide.schedule.validate import validate
 from nodesmith.model import labels
-from nodesmith.model.instancetype import Offering
+from nodesmith.model.instancetype import InstanceType, Offering
 from nodesmith.model.meta import ObjectMeta
 from nodesmith.model.money import UsdPerHour
 from nodesmith.model.nodepool import NodePool
-from nodesmith.model.pod import PodVolume, TopologySpreadConstraint
+from nodesmith.model.pod import LOWEST_PRIORITY, PodVolume, TopologySpreadConstraint
 from nodesmith.model.requirements import Requirement, Requirements
 from nodesmith.model.selector import EVERYTHING
 from nodesmith.model.storage import PersistentVolumeClaim, StorageClass
 from nodesmith.model.taints import PREFER_NO_SCHEDULE, Taint
-from nodesmith.plan.schedule import OnClaim, SchedulePlan
+from nodesmith.plan.schedule import OnClaim, OnNode, SchedulePlan
 from nodesmith.state.snapshot import Storage
 from tests.unit.decide.schedule import build
 from tests.unit.decide.schedule.build import kind, near, node, pods, pool, problem, spec, spread
@@ -129,3 +129,49 @@ def test_a_label_that_has_to_be_there_and_not_of_one_value_is_not_met_by_its_abs
     bare, other = node("bare"), node("other", labels={"tier": "silver"})
     assert solved(problem(pods("web", 1, wanted), nodes=[bare])).unplaced
     assert not solved(problem(pods("web", 1, wanted), nodes=[bare, other])).unplaced
+
+
+def test_room_that_is_kept_takes_nothing_from_pods_that_are_there() -> None:
+    spare = replace(spec(cpu=3000), priority=LOWEST_PRIORITY)
+    limited = [pool(limits={"cpu": 4000})]
+    plan = solved(problem([*pods("web", 3, cpu=1000), *pods("spare", 2, spare)], pools=limited))
+    assert set(plan.unplaced) == {"default/spare-0", "default/spare-1"}
+
+
+def test_of_as_many_pods_those_of_low_priority_are_left_over() -> None:
+    low, high = spec(cpu=1600), replace(spec(cpu=1500), priority=1000)
+    limited = [pool(limits={"cpu": 4000})]
+    plan = solved(problem([*pods("low", 2, low), *pods("high", 2, high)], pools=limited))
+    assert set(plan.unplaced) == {"default/low-0", "default/low-1"}
+
+
+def test_a_reservation_that_pools_share_has_the_capacity_that_the_least_of_them_sees() -> None:
+    def types(capacity: int) -> tuple[InstanceType, ...]:
+        held = Offering("a", labels.RESERVED, UsdPerHour.of(0.001), reservation_id="cr", reservation_capacity=capacity)
+        small = build.TYPES[0]
+        terms = {**small.requirements.by_key, labels.CAPACITY_TYPE: Requirement(labels.CAPACITY_TYPE, TERMS)}
+        return (replace(small, requirements=Requirements(terms), offerings=(*small.offerings, held)),)
+
+    apart = spec(required_anti_affinity=(near("web"),))
+    asked = problem(pods("web", 3, apart), pools=[pool("one"), pool("two")])
+    plan = solved(replace(asked, catalog={"one": types(1), "two": types(3)}))
+    assert sum(claim.cheapest.capacity_type == labels.RESERVED for claim in plan.claims) == 1
+
+
+def test_hosts_are_held_against_one_another_where_no_other_host_can_be_had() -> None:
+    over_hosts = spec(cpu=100, topology_spread=(spread("web", labels.HOSTNAME),))
+    nodes = [node("n1"), node("n2")]
+    bought = solved(problem(pods("web", 5, over_hosts), nodes=nodes))
+    assert not bought.unplaced
+    assert len(bought.claims) == 3
+    alone = solved(problem(pods("web", 5, over_hosts), pools=[], nodes=nodes))
+    assert not alone.unplaced
+    counts = sorted(sum(place == OnNode(name) for place in alone.placements.values()) for name in ("n1", "n2"))
+    assert counts == [2, 3]
+
+
+def test_a_full_host_that_takes_part_holds_the_others_back() -> None:
+    over_hosts = spec(cpu=100, topology_spread=(spread("web", labels.HOSTNAME),))
+    full = node("full", running=[build.pod("big", cpu=3900, node="full")])
+    plan = solved(problem(pods("web", 3, over_hosts), pools=[], nodes=[node("n1"), full]))
+    assert len(plan.unplaced) == 2
