@@ -20,7 +20,9 @@ from nodesmith.decide.schedule.topology import Rules, Tally
 from nodesmith.decide.schedule.universe import Amounts, Codes, Flags
 from nodesmith.decide.schedule.volumes import attached_volumes
 from nodesmith.decide.schedule.world import World, static_key
+from nodesmith.model.labels import CAPACITY_TYPE, ZONE
 from nodesmith.model.pod import HostPort
+from nodesmith.model.requirements import Requirements
 from nodesmith.model.resources import NODES
 
 NO_OFFER = -1
@@ -123,8 +125,16 @@ class Packing:
             offerings = offerings & world.admitted_offers(static_key(held, held.stances[level]))[part]
         for key in dict.fromkeys((*self.keys_that_matter(bin_), *self.keys_of(each, rules))):
             offerings = offerings & world.rulebook.offers_at(key, self.code(key, bin_))[part]
-        for index in dict.fromkeys((each.index, *(held for held, _ in self.contents[bin_]))):
-            offerings = offerings & self._counted_alike(index, bin_, part)
+        alike: Flags = np.ones(len(world.universe), dtype=np.bool_)
+        for number in dict.fromkeys((each.index, *(held for held, _ in self.contents[bin_]))):
+            alike &= self._counted_alike(number, bin_, part)
+        kinds = world.universe.type_of
+        if np.isin(kinds[offerings & alike], kinds[offerings & ~alike]).any():
+            # The claim will have to name the place (see `Claims.admitted`).
+            planned = world.universe.offerings[int(self.offer[bin_]) % len(world.universe)]
+            place = Requirements.from_labels({ZONE: planned.zone, CAPACITY_TYPE: planned.capacity_type})
+            offerings = offerings & world.universe.admitted_by_all(place)
+        offerings = offerings & alike
         for name in template.pool.limits:
             amounts = world.capacity_of(name)[world.universe.type_of]
             offerings = offerings & (amounts <= amounts[int(self.offer[bin_]) % len(world.universe)])
