@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests.functional.soak.soak import soak
+from tests.functional.soak.soak import Report, soak
 
 
 def main() -> int:
@@ -24,31 +25,37 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20, help="how many")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--hours", type=float, default=24, help="of virtual time, before the hour of peace")
+    parser.add_argument("--plain", action="store_true", help="plan with the plain greedy, as `make test` does")
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side")
     arguments = parser.parse_args()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     failed = 0
+    seen: Counter[str] = Counter()
+    os.nice(10)
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        for line, is_broken in pool.map(_one, seeds, [arguments.hours] * len(seeds)):
+        for line, report in pool.map(run_one, seeds, [arguments.hours] * len(seeds), [arguments.plain] * len(seeds)):
             print(line, flush=True)
-            failed += is_broken
+            failed += report is None
+            seen.update(report.seen if report is not None else {})
+    print("judged: " + ", ".join(f"{count} x {law}" for law, count in sorted(seen.items())))
     print(f"{len(seeds)} seeds, {failed} failed")
     return 1 if failed else 0
 
 
-def _one(seed: int, hours: float) -> tuple[str, bool]:
-    os.nice(10)
+def run_one(seed: int, hours: float, is_plain: bool) -> tuple[str, Report | None]:  # noqa: FBT001 - mapped over processes
+    """What to tell of the seed, and its report unless a law was broken."""
     started = perf_counter()
     try:
-        report = soak(seed, hours=hours)
+        report = soak(seed, hours=hours, is_plain=is_plain)
     except Exception as error:  # noqa: BLE001 - whatever it was, the seed has to be told
         causes = "\n".join(str(cause) for cause in _causes(error))
         notes = "\n".join(getattr(error, "__notes__", ()))
-        replay = f"make soak SEEDS=1 ARGS='--first {seed} --hours {hours:g}'"
-        return f"{causes}\n{notes}\nseed {seed} FAILED; again: {replay}", True
+        plain = " --plain" if is_plain else ""
+        replay = f"make soak SEEDS=1 ARGS='--first {seed} --hours {hours:g}{plain}'"
+        return f"{causes}\n{notes}\nseed {seed} FAILED; again: {replay}", None
     moves = ", ".join(f"{count} {name}" for name, count in sorted(report.commands.items())) or "no commands"
     took = perf_counter() - started
-    return f"seed {seed}: {report.machines} machines, {report.crashes} crashes, {moves} ({took:.1f} s)", False
+    return f"seed {seed}: {report.machines} machines, {report.crashes} crashes, {moves} ({took:.1f} s)", report
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

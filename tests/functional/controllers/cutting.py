@@ -7,21 +7,23 @@ The call never returns, and no other effect begins any more; whoever owns the co
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from nodesmith.adapters.memory.cloud import MemoryCloud
 from nodesmith.adapters.memory.cluster import MemoryCluster
+from nodesmith.adapters.memory.queue import MemoryQueue
 from nodesmith.api.ec2nodeclass import EC2NodeClass, EC2NodeClassStatus
 from nodesmith.api.kind import Kind, Manifest
 from nodesmith.model.instancetype import InstanceType
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
 from nodesmith.ports.cloud import Machine, RepairPolicy
-from nodesmith.ports.cluster import Listing
+from nodesmith.ports.cluster import Change, Listing
 from nodesmith.ports.errors import PortError
+from nodesmith.ports.queue import Interruption
 
 
 @dataclass
@@ -30,6 +32,8 @@ class Scissors:
 
     at: int | None = None
     is_after: bool = False
+    covers_reads: bool = False
+    """Whether reads and what a watch tells count as well: every await on the outside is then a place to be killed at."""
     count: int = 0
     names: list[str] = field(default_factory=list)
     cut: asyncio.Event = field(default_factory=asyncio.Event)
@@ -51,6 +55,15 @@ class Scissors:
             raise
         await self._after(number)
 
+    @asynccontextmanager
+    async def read(self, name: str) -> AsyncIterator[None]:
+        """The block only looks."""
+        if self.covers_reads:
+            async with self.effect(name):
+                yield
+        else:
+            yield
+
     async def _after(self, number: int) -> None:
         if number == self.at and self.is_after:
             await self._stop()
@@ -68,13 +81,19 @@ class CutCluster:
         self._scissors = scissors
 
     async def get(self, kind: Kind[Any], name: str, *, namespace: str = "") -> Any:
-        return await self._inner.get(kind, name, namespace=namespace)
+        async with self._scissors.read(f"get {kind.name}"):
+            return await self._inner.get(kind, name, namespace=namespace)
 
     async def list(self, kind: Kind[Any]) -> Listing[Any]:
-        return await self._inner.list(kind)
+        async with self._scissors.read(f"list {kind.name}"):
+            return await self._inner.list(kind)
 
-    def watch(self, kind: Kind[Any], *, since: str) -> Any:
-        return self._inner.watch(kind, since=since)
+    async def watch(self, kind: Kind[Any], *, since: str) -> AsyncGenerator[Change[Any]]:
+        async with aclosing(self._inner.watch(kind, since=since)) as changes:
+            async for change in changes:
+                async with self._scissors.read(f"watch {kind.name}"):
+                    pass
+                yield change
 
     async def create(self, kind: Kind[Any], manifest: Manifest) -> Any:
         async with self._scissors.effect(f"create {kind.name}"):
@@ -113,22 +132,28 @@ class CutCloud:
             await self._inner.tag(provider_id, tags)
 
     async def get(self, provider_id: str) -> Machine:
-        return await self._inner.get(provider_id)
+        async with self._scissors.read("get Machine"):
+            return await self._inner.get(provider_id)
 
     async def list(self) -> Sequence[Machine]:
-        return await self._inner.list()
+        async with self._scissors.read("list Machine"):
+            return await self._inner.list()
 
     async def instance_types(self, pool: NodePool) -> Sequence[InstanceType]:
-        return await self._inner.instance_types(pool)
+        async with self._scissors.read("list InstanceType"):
+            return await self._inner.instance_types(pool)
 
     async def drift_of(self, claim: NodeClaim) -> str | None:
-        return await self._inner.drift_of(claim)
+        async with self._scissors.read("get drift"):
+            return await self._inner.drift_of(claim)
 
     async def resolve(self, node_class: EC2NodeClass) -> EC2NodeClassStatus:
-        return await self._inner.resolve(node_class)
+        async with self._scissors.read("resolve EC2NodeClass"):
+            return await self._inner.resolve(node_class)
 
     async def release(self, node_class: EC2NodeClass) -> None:
-        await self._inner.release(node_class)
+        async with self._scissors.effect("release EC2NodeClass"):
+            await self._inner.release(node_class)
 
     def mark_unavailable(self, *, instance_type: str, zone: str, capacity_type: str, reservation_id: str = "") -> None:
         self._inner.mark_unavailable(
@@ -137,3 +162,19 @@ class CutCloud:
 
     def repair_policies(self) -> Sequence[RepairPolicy]:
         return self._inner.repair_policies()
+
+
+class CutQueue:
+    """A queue whose effects may be cut: a message that was acted on comes again."""
+
+    def __init__(self, inner: MemoryQueue, scissors: Scissors) -> None:
+        self._inner = inner
+        self._scissors = scissors
+
+    async def receive(self) -> Sequence[Interruption]:
+        async with self._scissors.read("receive messages"):
+            return await self._inner.receive()
+
+    async def delete(self, receipts: Sequence[str]) -> None:
+        async with self._scissors.effect("delete messages"):
+            await self._inner.delete(receipts)

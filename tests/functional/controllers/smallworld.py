@@ -37,7 +37,8 @@ from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.pod import Pod
 from nodesmith.ports.cloud import Cloud
 from nodesmith.ports.cluster import Cluster
-from nodesmith.ports.log import NoLog
+from nodesmith.ports.log import Log, NoLog
+from nodesmith.ports.queue import Queue
 from nodesmith.sim.clock import VirtualClock
 from nodesmith.sim.world.hosts import Host, MemoryHosts
 from nodesmith.sim.world.kubelet import Pace
@@ -118,6 +119,7 @@ class SmallWorld:
         self.interruptions = MemoryInterruptions(base.engine, self.cloud, self.queue)
         self.events = RecordedEvents(clock)
         self.metrics = RecordedMetrics()
+        self.log: Log = NoLog()
         self.scenarios = RecordedScenarios()
         self.sick_instances: AskForSick | None = None
         self.zonal_shifts: AskForShifts | None = None
@@ -221,6 +223,7 @@ class SmallWorld:
         *,
         cluster: Cluster | None = None,
         cloud: Cloud | None = None,
+        queue: Queue | None = None,
         seed: int = 7,
         solve: Solve = schedule,
         fallback: Solve | None = None,
@@ -234,8 +237,8 @@ class SmallWorld:
             clock=self.clock,
             events=self.events,
             metrics=self.metrics,
-            log=NoLog(),
-            queue=self.queue,
+            log=self.log,
+            queue=queue or self.queue,
             sick_instances=self.sick_instances,
             zonal_shifts=self.zonal_shifts,
             learn_memory=self.learn_memory,

@@ -94,6 +94,8 @@ class MemoryCloud:
         self._clock = clock
         self._rng = rng
         self._avoid: dict[Pool, datetime] = {}
+        self._listed: tuple[frozenset[Pool], Sequence[InstanceType]] | None = None
+        """What was last offered, and which pools were to be avoided then."""
         self._listeners: list[Callable[[str], None]] = []
 
     # --- the port ---
@@ -130,7 +132,10 @@ class MemoryCloud:
             raise NodeClassNotReady(f"EC2NodeClass {pool.node_class.name} is not ready")
         now = self._clock.now()
         self._avoid = {key: until for key, until in self._avoid.items() if until > now}
-        return [replace(each, offerings=tuple(self._offered(each))) for each in self._types.values()]
+        if self._listed is None or self._listed[0] != self._avoid.keys():
+            listed = [replace(each, offerings=tuple(self._offered(each))) for each in self._types.values()]
+            self._listed = (frozenset(self._avoid), listed)
+        return self._listed[1]
 
     async def drift_of(self, claim: NodeClaim) -> str | None:
         """Why the claim's machine has drifted, or None."""

@@ -91,6 +91,7 @@ class DisruptionLoop:
         self._has_recovered = False
         self._prices = Prices(shell.metrics)
         self._telling = Telling(shell)
+        self._sight: Sight | None = None
         self._nothing_to_see: Sight | None = None
 
     async def reconcile(self, _: str) -> Outcome:
@@ -106,7 +107,7 @@ class DisruptionLoop:
         snapshot = self._snapshot()
         if snapshot is None:
             return Again(UNSYNCED)
-        sight = Sight.of(snapshot)
+        sight = self._sight = Sight.of(snapshot, self._sight)
         if sight.is_as_before(self._nothing_to_see):
             return Again(QUIET)
         catalog, policy = await self._catalog(snapshot), self._policy(snapshot)

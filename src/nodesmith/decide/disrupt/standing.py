@@ -1,18 +1,20 @@
 """Whether a command may be carried out: where it puts pods, and what it buys for them, held against every rule.
 
-The command is judged by itself. Pods that wait besides are no part of it, so what only their coming could mend (the
-company that a moved pod looks for, the evenness of a spread) is not held against it while there are such pods.
+The command is judged by itself, with the waiting pods that its replacements were sized for. Other pods that wait are no
+part of it, so what only their coming could mend (the company that a moved pod looks for, the evenness of a spread) is
+not held against it while there are such pods.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from nodesmith.decide.schedule.problem import Catalog, MinValuesPolicy, Options, PricingPolicy, Problem, pods_to_place
 from nodesmith.decide.schedule.validate import Code, validate
 from nodesmith.plan.command import Command, Method
-from nodesmith.plan.schedule import SchedulePlan
+from nodesmith.plan.schedule import OnClaim, OnNode, SchedulePlan
 from nodesmith.state.snapshot import Snapshot
 
 _MAY_BE_MENDED: Final = frozenset({Code.AFFINITY, Code.SPREAD_SKEW, Code.SPREAD_UNIVERSE})
@@ -20,7 +22,8 @@ _MAY_BE_MENDED: Final = frozenset({Code.AFFINITY, Code.SPREAD_SKEW, Code.SPREAD_
 
 def problem_of(command: Command, snapshot: Snapshot, catalog: Catalog, options: Options) -> Problem:
     """What the command answers: its nodes gone, their pods to be placed."""
-    pods = tuple(pod for pod in snapshot.pods if pod.key in command.placements)
+    placed = _placements(command)
+    pods = tuple(pod for pod in snapshot.pods if pod.key in placed)
     strict = replace(options, min_values=MinValuesPolicy.STRICT)
     return Problem(snapshot, catalog, pods, without=frozenset(command.nodes), options=strict)
 
@@ -29,14 +32,19 @@ def faults_of(command: Command, problem: Problem) -> tuple[str, ...]:
     """Every rule that the command breaks, a line each; a static pool's replacement puts no pod anywhere."""
     if command.method is Method.STATIC_DRIFT:
         return ()
-    plan = SchedulePlan(command.placements, command.replacements)
-    moved = frozenset(command.placements)
-    others_wait = any(pod.key not in moved for pod in pods_to_place(problem.snapshot))
+    plan = SchedulePlan(_placements(command), command.replacements)
+    others_wait = any(pod.key not in plan.placements for pod in pods_to_place(problem.snapshot))
     return tuple(
         str(violation)
         for violation in validate(problem, plan)
         if not (others_wait and violation.code in _MAY_BE_MENDED)
     )
+
+
+def _placements(command: Command) -> Mapping[str, OnNode | OnClaim]:
+    """Where the command's pods go, and those that wait already and share a replacement with them."""
+    sharing = {key: OnClaim(index) for index, claim in enumerate(command.replacements) for key in claim.pods}
+    return {**sharing, **command.placements}
 
 
 def greedy(options: Options) -> Options:

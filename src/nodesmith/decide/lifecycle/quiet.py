@@ -5,8 +5,8 @@ What is compared is what the rules look at, not versions: a kubelet's heartbeat 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,24 +19,32 @@ LONGEST: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a pass saw, condensed, and when."""
+    """What a pass saw, condensed, and when; `nodes` are the values that it saw, each with what it came to."""
 
     fingerprint: int
     at: datetime
+    nodes: Mapping[str, tuple[StateNode, int]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> Sight:
-        """What a pass on this snapshot sees."""
-        return cls(hash(tuple(_parts(snapshot))), snapshot.taken_at)
+    def of(cls, snapshot: Snapshot, before: Sight | None = None) -> Sight:
+        """What a pass on this snapshot sees; of nodes that are the very values of `before` it need not look again."""
+        known = before.nodes if before is not None else {}
+        nodes = {node.name: _known(node, known.get(node.name)) for node in snapshot.nodes}
+        seen = (tuple(condensed for _, condensed in nodes.values()), tuple(_others(snapshot)))
+        return cls(hash(seen), snapshot.taken_at, nodes)
 
     def is_as_before(self, before: Sight | None) -> bool:
         """Whether nothing that counts has changed since, and it was not too long ago."""
         return before is not None and self.fingerprint == before.fingerprint and self.at - before.at < LONGEST
 
 
-def _parts(snapshot: Snapshot) -> Iterator[object]:
-    for node in snapshot.nodes:
-        yield from _of_node(node)
+def _known(node: StateNode, before: tuple[StateNode, int] | None) -> tuple[StateNode, int]:
+    if before is not None and before[0] is node:
+        return before
+    return node, hash(tuple(_of_node(node)))
+
+
+def _others(snapshot: Snapshot) -> Iterator[object]:
     for pod in snapshot.pods:
         if pod.is_provisionable:
             yield pod.meta.uid

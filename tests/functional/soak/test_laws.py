@@ -1,0 +1,279 @@
+"""Every law can be broken: nodesmith is made to break it on purpose, and that is noticed; left alone, it breaks none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from nodesmith.adapters.memory import eviction
+from nodesmith.adapters.memory.cloud import MemoryCloud
+from nodesmith.adapters.memory.faults import Fault
+from nodesmith.api.kinds import NODE, NODE_POOL
+from nodesmith.controllers import garbage
+from nodesmith.controllers.controller import DONE
+from nodesmith.controllers.disruption.queue import CommandQueue
+from nodesmith.controllers.garbage import MachineGarbage
+from nodesmith.controllers.node import termination
+from nodesmith.controllers.node.termination import NodeTermination
+from nodesmith.controllers.nodeclaim.finalizer import Finalizer
+from nodesmith.controllers.nodeclaim.upkeep import Expiration
+from nodesmith.controllers.provisioning.provisioner import Provisioner
+from nodesmith.decide.disrupt import budgets, evaluate
+from nodesmith.decide.lifecycle.drain import DrainStep, ForcedDeletion, next_drain
+from nodesmith.model.money import UsdPerHour
+from nodesmith.ports.errors import Unavailable
+from nodesmith.sim.clock import VirtualClock, run
+from tests.functional.controllers.cutting import Scissors
+from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node_pool
+from tests.functional.soak import soak as soak_module
+from tests.functional.soak.lawful import LawfulCloud, LawfulCluster, LawfulLog
+from tests.functional.soak.laws import Broken, Laws
+from tests.functional.soak.soak import Soaked, soak
+
+LOOK_EVERY = timedelta(seconds=5)
+OF_EIGHT_CPUS = [
+    {"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["on-demand"]},
+    {"key": "karpenter.k8s.aws/instance-cpu", "operator": "In", "values": ["8"]},
+]
+OF_ANY_SIZE = OF_EIGHT_CPUS[:1]
+MonkeyPatch = pytest.MonkeyPatch
+
+
+Happens = Callable[[SmallWorld, Laws], None]
+
+
+def shrink(world: SmallWorld, _: Laws) -> None:
+    """Machines are left with nothing to do."""
+    world.app("one", 0)
+    world.app("two", 2)
+
+
+def leave(world: SmallWorld, laws: Laws) -> None:
+    """Somebody wants every node replaced."""
+    for node in world.nodes():
+        laws.excused.add(node.name)
+        world.server.delete(NODE, node.name)
+
+
+def nothing(_: SmallWorld, __: Laws) -> None:
+    """Nobody does anything."""
+
+
+def live(happens: Happens, *, within: timedelta = timedelta(minutes=4), **pool: Any) -> Laws:
+    """Two apps of four pods that fill four machines; then something happens. The laws, as they were seen."""
+
+    async def main(clock: VirtualClock) -> Laws:
+        world = SmallWorld(clock)
+        laws = Laws(world)
+        world.log = LawfulLog(laws)
+        world.apply(NODE_CLASS, node_pool(**{"requirements": OF_EIGHT_CPUS, **pool}))
+        world.app("one", 4, cpu="3500m", memory="1Gi")
+        world.app("two", 4, cpu="3500m", memory="1Gi")
+        world.budget("two", min_available=1)
+        cluster = LawfulCluster(world.cluster, Scissors(), laws)
+        cloud = LawfulCloud(world.cloud, Scissors(), laws)
+        async with world.running(), world.controlled(cluster=cluster, cloud=cloud):
+            for _ in range(int(timedelta(minutes=2) / LOOK_EVERY)):
+                await clock.sleep(LOOK_EVERY)
+                laws.look()
+            happens(world, laws)
+            for _ in range(int(within / LOOK_EVERY)):
+                await clock.sleep(LOOK_EVERY)
+                laws.look()
+        return laws
+
+    return run(main)
+
+
+def broken(happens: Happens, law: str, **more: Any) -> None:
+    """It is noticed that the law is broken."""
+    with pytest.RaisesGroup(pytest.RaisesExc(Broken, match=law), flatten_subgroups=True):
+        live(happens, **more)
+
+
+def test_nodesmith_as_it_is_breaks_none() -> None:
+    assert live(shrink).seen.keys() >= {"budget", "retirement", "termination"}
+    assert live(leave).seen.keys() >= {"eviction", "protection", "termination"}
+    assert live(shrink, requirements=OF_ANY_SIZE).seen.keys() >= {"price", "replacement"}
+
+
+def test_a_second_machine_for_a_claim(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryCloud, "_of_claim", lambda *_: None)
+
+    def lose_the_answer(world: SmallWorld, _: Laws) -> None:
+        world.faults.rules.append(Fault(verbs={"create"}, kinds={"Machine"}, after=True, times=1))
+        world.app("one", 8)
+
+    broken(lose_the_answer, "a claim has two machines")
+
+
+def test_a_machine_without_a_claim(monkeypatch: MonkeyPatch) -> None:
+    async def it_is_gone(*_: Any) -> bool:
+        return True
+
+    async def it_does_not_remain(*_: Any) -> bool:
+        return False
+
+    async def nothing_to_do(*_: Any) -> Any:
+        return DONE
+
+    monkeypatch.setattr(NodeTermination, "_terminate", it_is_gone)
+    monkeypatch.setattr(Finalizer, "_machine_remains", it_does_not_remain)
+    monkeypatch.setattr(MachineGarbage, "reconcile", nothing_to_do)
+    broken(shrink, "has had no claim since", within=timedelta(minutes=9))
+
+
+def test_a_pool_past_its_limits() -> None:
+    def lower(world: SmallWorld, _: Laws) -> None:
+        world.server.patch(NODE_POOL, "default", {"spec": {"limits": {"cpu": "2"}}})
+
+    broken(lower, "milli-CPU")
+
+
+def test_an_error_that_nobody_expected(monkeypatch: MonkeyPatch) -> None:
+    async def stumble(*_: Any) -> Any:
+        raise KeyError("what")
+
+    monkeypatch.setattr(Expiration, "reconcile", stumble)
+    broken(nothing, "an error of ours: reconcile failed")
+
+
+def test_a_pod_deleted_instead_of_evicted(monkeypatch: MonkeyPatch) -> None:
+    def by_force(*arguments: Any, **named: Any) -> DrainStep:
+        step = next_drain(*arguments, **named)
+        return DrainStep(force=tuple(ForcedDeletion(pod, 1) for pod in step.evict), waiting=step.waiting)
+
+    monkeypatch.setattr(termination, "next_drain", by_force)
+    broken(leave, "was deleted before its time")
+
+
+def test_a_pod_evicted_from_a_node_that_stays() -> None:
+    async def main(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        laws = Laws(world)
+        world.apply(NODE_CLASS, node_pool())
+        world.app("one", 1)
+        cluster = LawfulCluster(world.cluster, Scissors(), laws)
+        async with world.running(), world.controlled():
+            await world.until(world.all_running)
+        (pod,) = world.pods("one")
+        await cluster.evict(pod.meta.name, namespace="default", uid=pod.meta.uid)
+
+    with pytest.raises(Broken, match="which stays"):
+        run(main)
+
+
+def test_an_eviction_past_the_budget(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(eviction, "_spend", lambda *_: None)
+
+    def leave_no_room(world: SmallWorld, laws: Laws) -> None:
+        world.budget("one", min_available=4)
+        leave(world, laws)
+
+    broken(leave_no_room, "one wants 4 healthy pods, an eviction left 3")
+
+
+def test_a_machine_taken_from_under_its_pods(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(termination, "next_drain", lambda *_, **__: DrainStep())
+    broken(leave, "was taken from under")
+
+
+def test_a_claim_deleted_without_a_cause(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(garbage, "claims_without_machine", lambda claims, *_: list(claims))
+    broken(nothing, "was deleted without a cause")
+
+
+def test_a_node_that_goes_before_its_replacement_is_there(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(CommandQueue, "_are_ready", lambda *_: True)
+
+    broken(shrink, "drains before replacement", requirements=OF_ANY_SIZE)
+
+
+def test_a_replacement_that_is_not_cheaper(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "cheaper", lambda _, claims, __: claims)
+    monkeypatch.setattr(evaluate, "savings_of", lambda *_: UsdPerHour(1))
+    broken(nothing, "in place of machines for")
+
+
+def test_a_budget_that_is_passed(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(budgets, "effective_budget", lambda *_: 100)
+    disruption = {"consolidateAfter": "30s", "budgets": [{"nodes": "1"}]}
+    broken(shrink, "1 may", disruption=disruption)
+
+
+def test_a_world_that_does_not_come_to_rest(monkeypatch: MonkeyPatch) -> None:
+    async def drifted(*_: Any) -> str:
+        return "Always"
+
+    monkeypatch.setattr(MemoryCloud, "drift_of", drifted)
+    monkeypatch.setattr(soak_module, "POLICY", replace(soak_module.POLICY, calm=timedelta(0)))
+    monkeypatch.setattr(soak_module, "PEACE", timedelta(minutes=5))
+    monkeypatch.setattr(soak_module, "WATCHED", timedelta(minutes=5))
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(Broken, match="still move an hour after|stay tainted|differ|still wait"),
+        flatten_subgroups=True,
+    ):
+        soak(6, hours=0.1, is_plain=True)
+
+
+def test_pods_that_nobody_buys_for(monkeypatch: MonkeyPatch) -> None:
+    async def nothing_to_do(*_: Any) -> Any:
+        return DONE
+
+    monkeypatch.setattr(Provisioner, "reconcile", nothing_to_do)
+    monkeypatch.setattr(soak_module, "PEACE", timedelta(minutes=5))
+    with pytest.RaisesGroup(pytest.RaisesExc(Broken, match="pods still wait"), flatten_subgroups=True):
+        soak(6, hours=0.1, is_plain=True)
+
+
+def test_what_is_wrong_at_the_end_is_told() -> None:
+    async def main(clock: VirtualClock) -> None:
+        soaked = Soaked(clock, 1)
+        world = soaked.world
+        world.apply(NODE_CLASS, node_pool())
+        world.app("one", 1)
+        async with world.running(), world.controlled():
+            await world.until(world.all_running)
+        assert soaked.wrong() == ""
+        (node,) = world.nodes()
+        taint = {"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}
+        world.server.patch(NODE, node.name, {"spec": {"taints": [taint]}})
+        assert "stay tainted" in soaked.wrong()
+        world.server.patch(NODE, node.name, {"spec": {"taints": []}})
+        (machine,) = world.machines()
+        world.cloud.terminate(machine.machine.provider_id)
+        assert "claims and machines differ" in soaked.wrong()
+
+    run(main)
+
+
+def test_a_process_that_is_killed_hears_no_more() -> None:
+    """After the cut no effect begins, whoever asks for it."""
+
+    async def main(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        world.apply(NODE_CLASS, node_pool())
+        world.app("one", 2)
+        scissors = Scissors(at=5, covers_reads=True)
+        laws = Laws(world)
+        cluster = LawfulCluster(world.cluster, scissors, laws)
+        cloud = LawfulCloud(world.cloud, scissors, laws)
+        async with world.running(), world.controlled(cluster=cluster, cloud=cloud):
+            await world.pass_time(timedelta(minutes=2))
+        assert scissors.cut.is_set()
+        assert scissors.count == 5
+        assert not world.machines()
+
+    run(main)
+
+
+def test_a_lost_answer_is_no_error_of_ours() -> None:
+    def lose_answers(world: SmallWorld, laws: Laws) -> None:
+        world.faults.rules.append(Fault(0.3, error=lambda: Unavailable("no answer"), after=True))
+        shrink(world, laws)
+
+    live(lose_answers)
