@@ -119,10 +119,10 @@ class Packing:
         if not self.diversity.asks(template):
             return most
         part = slice(index * len(world.universe), (index + 1) * len(world.universe))
-        offerings = template.buyable & world.admitted_offers(static_key(each, stance))[part]
+        offerings = template.buyable & self._as_stated(each, stance, bin_)[part]
         for class_index, level in self.contents[bin_]:
             held = world.classes[class_index]
-            offerings = offerings & world.admitted_offers(static_key(held, held.stances[level]))[part]
+            offerings = offerings & self._as_stated(held, held.stances[level], bin_)[part]
         for key in dict.fromkeys((*self.keys_that_matter(bin_), *self.keys_of(each, rules))):
             offerings = offerings & world.rulebook.offers_at(key, self.code(key, bin_))[part]
         alike: Flags = np.ones(len(world.universe), dtype=np.bool_)
@@ -139,6 +139,14 @@ class Packing:
             amounts = world.capacity_of(name)[world.universe.type_of]
             offerings = offerings & (amounts <= amounts[int(self.offer[bin_]) % len(world.universe)])
         return self.diversity.most(template, offerings, self.used(bin_), world.requests[each.index], most)
+
+    def _as_stated(self, each: PodClass, stance: Stance, bin_: int) -> Flags:
+        """By offer: those that admit the class by the one of its alternatives that the machine's claim will state."""
+        alternatives, tolerations, ports = static_key(each, stance)
+        if len(alternatives) > 1:
+            index, offering = divmod(int(self.offer[bin_]), len(self.world.universe))
+            alternatives = (self.world.alternative_for(stance, self.world.templates[index], offering),)
+        return self.world.admitted_offers((alternatives, tolerations, ports))
 
     def _counted_alike(self, index: int, bin_: int, part: slice) -> Flags:
         """The template's offerings on which every spread counts the class's pods as on the planned one."""

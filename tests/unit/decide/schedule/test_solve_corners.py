@@ -175,3 +175,11 @@ def test_a_full_host_that_takes_part_holds_the_others_back() -> None:
     full = node("full", running=[build.pod("big", cpu=3900, node="full")])
     plan = solved(problem(pods("web", 3, over_hosts), pools=[], nodes=[node("n1"), full]))
     assert len(plan.unplaced) == 2
+
+
+def test_enough_types_are_left_by_the_alternative_that_the_claim_states() -> None:
+    terms = ((Requirement(labels.INSTANCE_TYPE, frozenset(("small",))),), (Requirement(labels.ZONE, frozenset("b")),))
+    amd64 = (labels.ARCH, "In", ("amd64",))
+    plan = solved(problem(pods("web", 2, required_node_terms=terms), pools=[diverse(labels.INSTANCE_TYPE, 2, amd64)]))
+    assert plan.claims or plan.unplaced
+    assert all(len(claim.instance_types) >= 2 for claim in plan.claims)
