@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 from tools.soak import run_one
 
@@ -14,7 +15,8 @@ SEEDS = range(50)
 def test_no_law_is_broken_and_each_had_something_to_judge() -> None:
     """Two worlds at a time: there are two cores."""
     seen: Counter[str] = Counter()
-    with ProcessPoolExecutor(2) as pool:
+    # New processes, not forks: a fork would take over the locks that threads of other tests hold.
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         for told, report in pool.map(run_one, SEEDS, [HOURS] * len(SEEDS), [True] * len(SEEDS)):
             assert report is not None, told
             seen.update(report.seen)
