@@ -237,7 +237,7 @@ class Yard:
 
     # --- the end ---
 
-    async def clear(self) -> None:
+    async def clear(self, *, within_s: float = SOON_S) -> None:
         """Nothing of the case is left, neither in the cluster nor in the account.
 
         Raises:
@@ -251,7 +251,7 @@ class Yard:
         for kind, name in reversed(self._more):
             await self._gone(kind, name)
         await self._gone(NAMESPACE, self.name)
-        await self.until(lambda: not self.claims() and not self.nodes(), what="claims and nodes are gone")
+        await self.until(lambda: not self.claims() and not self.nodes(), within_s=within_s, what="nodes are gone")
         left = await asyncio.to_thread(self.stage.instances)
         assert not ids & {each["InstanceId"] for each in left}
 

@@ -1,7 +1,8 @@
 """Plans for pods that wait, and makes the NodeClaims of the plan (spec 3.1, 3.2, 3.9).
 
 A claim that is being launched has no size yet: the pods that it was bought for are left out until it has one, and a
-pool with limits buys nothing meanwhile. So a launch that hangs holds up nobody else.
+pool with limits buys nothing meanwhile. So a launch that hangs holds up nobody else. From then on until it is fit, its
+pods are planned for as if they were on it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from nodesmith.controllers.shell import Shell
 from nodesmith.decide.disrupt.protection import Guards, is_protected, prevents
 from nodesmith.decide.lifecycle.buffers import is_virtual
 from nodesmith.decide.lifecycle.newclaim import claim_for, planned_pods
+from nodesmith.decide.lifecycle.promises import keep_promises
 from nodesmith.decide.schedule.checked import Solve
 from nodesmith.decide.schedule.problem import Catalog, Problem, pods_to_place
 from nodesmith.decide.schedule.zones import pods_by_zone
@@ -74,6 +76,10 @@ class Provisioner:
         ]
         if any(now - claim.meta.created_at < PATIENCE for claim in launching):
             return Again(LOOK_AGAIN)
+        promises = keep_promises(snapshot)
+        snapshot = promises.snapshot
+        for name in promises.nodes:
+            self._shell.store.nominate(name, now=now)
         pods = _pods_to_place(snapshot, self._shell.buffers.pods(), launching, now)
         if not pods:
             return DONE

@@ -1,0 +1,63 @@
+"""Pods and the machines that were bought for them belong together until the machine is fit, and a moment longer.
+
+To plan them anew at each look would pack the same pods in another order onto machines that were chosen for another mix,
+and buy more for those that are left over. What was promised and does not fit any more is planned for like the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
+
+from nodesmith.decide.lifecycle.newclaim import planned_pods
+from nodesmith.model.pod import Pod
+from nodesmith.model.resources import Resources, fits, minus, total
+from nodesmith.state.snapshot import Snapshot, StateNode
+
+SETTLING: Final = timedelta(seconds=20)
+"""How long kube-scheduler is given to bind pods to a node that has become fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promises:
+    """A snapshot in which promised pods are on their nodes, and which nodes (by name) those are."""
+
+    snapshot: Snapshot
+    nodes: Mapping[str, tuple[Pod, ...]] = field(default_factory=dict)
+
+
+def keep_promises(snapshot: Snapshot) -> Promises:
+    """The snapshot as it will be when every pod that waits for its machine has got it."""
+    waiting = {pod.key: pod for pod in snapshot.pods if pod.is_provisionable}
+    kept: dict[str, tuple[Pod, ...]] = {}
+    for state in snapshot.nodes:
+        promised = _promised(state, snapshot, waiting) if waiting else ()
+        if promised:
+            kept[state.name] = promised
+            for pod in promised:
+                del waiting[pod.key]
+    if not kept:
+        return Promises(snapshot)
+    bound = {pod.key: pod for pods in kept.values() for pod in pods}
+    nodes = tuple(replace(each, pods=(*each.pods, *kept.get(each.name, ()))) for each in snapshot.nodes)
+    pods = tuple(bound.get(pod.key, pod) for pod in snapshot.pods)
+    return Promises(replace(snapshot, nodes=nodes, pods=pods), kept)
+
+
+def _promised(state: StateNode, snapshot: Snapshot, waiting: Mapping[str, Pod]) -> tuple[Pod, ...]:
+    """The pods that wait for this machine and have room on it, as if they were there."""
+    claim = state.claim
+    if claim is None or state.is_deleting or not state.provider_id:
+        return ()
+    if state.is_initialized and snapshot.taken_at - state.initialized_at >= SETTLING:
+        return ()
+    left: Resources = minus(state.allocatable, total(pod.requests for pod in state.pods if not pod.is_terminal))
+    promised: list[Pod] = []
+    for key in sorted(planned_pods(claim) & waiting.keys()):
+        pod = waiting[key]
+        if fits(pod.requests, left):
+            left = minus(left, pod.requests)
+            promised.append(replace(pod, node_name=state.name))
+    return tuple(promised)
