@@ -1,6 +1,6 @@
 """Five hundred pods pend at once: how long until all run, and how much of that is nodesmith's.
 
-`make e2e ARGS="tests/e2e/test_crowd.py -s"` prints the table of docs/reference/performance.md.
+`make e2e ARGS="-k five_hundred -s"` prints the table of docs/reference/performance.md.
 """
 
 import os
