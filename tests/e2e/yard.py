@@ -28,7 +28,7 @@ from nodesmith.api.kinds import (
 )
 from nodesmith.ports.errors import NotFound
 from nodesmith.sim.live.joining import EBS_DRIVER
-from tests.e2e.mirror import as_written, condition, is_true
+from tests.e2e.mirror import as_written, condition
 from tests.e2e.stage import Stage
 
 CASE: Final = "nodesmith.test/case"
@@ -176,8 +176,8 @@ class Yard:
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
     def running(self, app: str = "") -> list[Manifest]:
-        """Those of them that are ready."""
-        return [pod for pod in self.pods(app) if is_true(pod, "Ready")]
+        """Those of them that run. Whether they are ready is not asked: kwok says so once, and not after a node's hiccup."""
+        return [pod for pod in self.pods(app) if pod["status"].get("phase") == "Running"]
 
     def nodes(self) -> dict[str, Manifest]:
         """The yard's nodes by name."""
@@ -212,10 +212,14 @@ class Yard:
         return await self.stage.mirror.until(question, within_s=within_s, what=what)
 
     async def until_running(self, count: int, app: str = "", *, within_s: float = SOON_S) -> list[Manifest]:
-        """So many pods run, and no more are wanted; returns them."""
-        await self.until(
-            lambda: len(self.running(app)) == count == len(self.pods(app)), within_s=within_s, what=f"{count} pods run"
-        )
+        """So many pods run, and no more are wanted, on nodes that are seen as well: kinds are followed apart."""
+
+        def is_so() -> bool:
+            running = self.running(app)
+            is_seen = {pod["spec"]["nodeName"] for pod in running} <= self.nodes().keys()
+            return len(running) == count == len(self.pods(app)) and is_seen
+
+        await self.until(is_so, within_s=within_s, what=f"{count} pods run")
         return self.running(app)
 
     async def stays(self, question: Callable[[], object], *, for_s: float) -> None:

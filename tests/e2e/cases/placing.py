@@ -93,8 +93,9 @@ async def startup_taints_are_waited_for(yard: Yard) -> None:
     await yard.deployment(cpu="100m")
     await yard.until(lambda: yard.claims() and is_true(yard.claim(), "Registered"))
     await yard.stays(lambda: not is_true(yard.claim(), "Initialized"), for_s=3)
-    [(name, node)] = yard.nodes().items()
-    assert [taint["key"] for taint in node["spec"]["taints"]] == ["warming-up"]
+    [name] = yard.nodes()
+    await yard.until(lambda: [taint["key"] for taint in yard.nodes()[name]["spec"]["taints"]] == ["warming-up"])
+    assert not is_true(yard.claim(), "Initialized")
     await yard.patch(NODE, name, {"spec": {"taints": None}})
     await yard.until_running(1)
     await yard.until(lambda: is_true(yard.claim(), "Initialized"))
