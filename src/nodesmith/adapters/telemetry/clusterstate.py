@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.core import Metric as PrometheusMetric
-
 from nodesmith.adapters.telemetry.catalog import BY_NAME, NODE_LABEL_KEYS
+from nodesmith.adapters.telemetry.exposition import Family
 from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.api.kind import Kind
 from nodesmith.api.kinds import EC2_NODE_CLASS, NODE, NODE_CLAIM, NODE_POOL
@@ -46,7 +44,7 @@ class ClusterStateCollector:
         if self._seen.is_synced or self._synced_at is None:
             self._synced_at = self._seen.taken_at
 
-    def collect(self) -> Iterator[PrometheusMetric]:
+    def collect(self) -> Iterator[Family]:
         """The numbers of the last look."""
         seen, synced_at = self._seen, self._synced_at
         if seen is None or synced_at is None:
@@ -63,12 +61,8 @@ class ClusterStateCollector:
         yield from _conditions(seen, self._seen_classes)
 
 
-def _family(name: str, values: Values) -> GaugeMetricFamily:
-    metric = BY_NAME[name]
-    family = GaugeMetricFamily(metric.full_name, metric.about, labels=metric.labels)
-    for labels, value in values:
-        family.add_metric(labels, value)
-    return family
+def _family(name: str, values: Values) -> Family:
+    return Family(BY_NAME[name], values)
 
 
 def _amount(name: str, amount: int) -> float:
@@ -85,10 +79,12 @@ def _utilization(seen: Snapshot) -> Values:
 
 
 def _pods(seen: Snapshot) -> Values:
-    nodes = {state.node.name: state for state in seen.nodes if state.node is not None}
+    nodes = {state.node.name: (_place(state), _yes(state.is_managed)) for state in seen.nodes if state.node is not None}
+    nowhere = _place(None), _yes(answer=False)
     for pod in seen.pods:
-        state = nodes.get(pod.node_name)
-        yield (*_pod_labels(pod), *_place(state), *_doing(pod, state)), 1.0
+        place, managed = nodes.get(pod.node_name, nowhere)
+        phase = "Terminating" if pod.meta.is_deleting else pod.phase
+        yield (*_pod_labels(pod), *place, phase, _yes(pod.is_ready), managed), 1.0
 
 
 def _waiting(seen: Snapshot, waits: Callable[[Pod], bool]) -> Values:
@@ -113,12 +109,7 @@ def _place(state: StateNode | None) -> tuple[str, ...]:
     return state.pool_name, state.zone, state.labels.get(ARCH, ""), state.capacity_type, state.instance_type
 
 
-def _doing(pod: Pod, state: StateNode | None) -> tuple[str, str, str]:
-    phase = "Terminating" if pod.meta.is_deleting else pod.phase
-    return phase, _yes(pod.is_ready), _yes(state is not None and state.is_managed)
-
-
-def _nodes(seen: Snapshot) -> Iterator[PrometheusMetric]:
+def _nodes(seen: Snapshot) -> Iterator[Family]:
     described = [(_node_labels(state), state) for state in seen.nodes if state.node is not None]
     for name, amounts_of in (
         ("nodes_allocatable", lambda state: state.allocatable),
@@ -170,7 +161,7 @@ class _Told:
     objects: Sequence[tuple[ObjectMeta, Conditions]]
 
 
-def _conditions(seen: Snapshot, node_classes: Iterable[EC2NodeClass]) -> Iterator[PrometheusMetric]:
+def _conditions(seen: Snapshot, node_classes: Iterable[EC2NodeClass]) -> Iterator[Family]:
     """Of each kind by itself, and of all kinds under the names that upstream had before."""
     kinds = (
         _Told(NODE_CLAIM, [(each.claim.meta, each.claim.conditions) for each in seen.nodes if each.claim is not None]),
@@ -183,7 +174,7 @@ def _conditions(seen: Snapshot, node_classes: Iterable[EC2NodeClass]) -> Iterato
     yield from _of_kinds("", [((told.kind.group, told.kind.name), told) for told in kinds], seen.taken_at)
 
 
-def _of_kinds(prefix: str, kinds: Sequence[tuple[tuple[str, ...], _Told]], now: datetime) -> Iterator[PrometheusMetric]:
+def _of_kinds(prefix: str, kinds: Sequence[tuple[tuple[str, ...], _Told]], now: datetime) -> Iterator[Family]:
     conditions = [
         ((*owner, each.type, each.status, each.reason, meta.namespace, meta.name), each.changed_at)
         for owner, told in kinds

@@ -9,10 +9,9 @@ from __future__ import annotations
 import bisect
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import Metric as PrometheusMetric
 from prometheus_client.core import SummaryMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
@@ -20,11 +19,13 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from nodesmith.adapters.telemetry.catalog import BY_NAME, QUANTILES, Metric, MetricType
+from nodesmith.adapters.telemetry.exposition import Family, written
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.log import Log
 
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+_END: Final = b"# EOF\n"
 WINDOW_S: Final = 600.0
 KEPT: Final = 2000
 
@@ -68,7 +69,7 @@ class Looking(Protocol):
         """Take what `collect` will tell; called where the something may be looked at."""
         ...
 
-    def collect(self) -> Iterable[PrometheusMetric]:
+    def collect(self) -> Iterable[Family]:
         """The numbers as they were at the last look; called in another thread."""
         ...
 
@@ -125,7 +126,6 @@ class PrometheusMetrics:
     def add(self, collector: Looking) -> None:
         """The collector's numbers are told too."""
         self._looking.append(collector)
-        self.registry.register(cast("Collector", collector))
 
     def look(self) -> None:
         """All collectors have looked."""
@@ -134,9 +134,12 @@ class PrometheusMetrics:
 
     def text(self, accept: str = "") -> tuple[bytes, str]:
         """All numbers as Prometheus reads them, and the content type of that."""
+        families = (family for collector in self._looking for family in collector.collect())
         if "application/openmetrics-text" in accept:
-            return generate_openmetrics(self.registry), OPENMETRICS  # type: ignore[no-untyped-call]  # the library's own omission
-        return generate_latest(self.registry), TEXT
+            recorded: bytes = generate_openmetrics(self.registry)  # type: ignore[no-untyped-call]  # the library's own omission
+            seen = "".join(written(families, is_openmetrics=True)).encode()
+            return recorded.removesuffix(_END) + seen + _END, OPENMETRICS
+        return generate_latest(self.registry) + "".join(written(families)).encode(), TEXT
 
     def _summary(self, metric: Metric) -> Quantiles:
         summary = self._summaries.get(metric.name)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.core import Metric as PrometheusMetric
-
-from nodesmith.adapters.telemetry.catalog import BY_NAME, MetricType
+from nodesmith.adapters.telemetry.catalog import BY_NAME
+from nodesmith.adapters.telemetry.exposition import Family
 from nodesmith.ports.metrics import Reading
 
 
@@ -24,12 +22,11 @@ class ReadingsCollector:
         for reading in self._read():
             self._seen.setdefault(reading.name, []).append(reading)
 
-    def collect(self) -> Iterator[PrometheusMetric]:
+    def collect(self) -> Iterator[Family]:
         """The numbers of the last look."""
         for name, readings in self._seen.items():
             metric = BY_NAME[name]
-            make = CounterMetricFamily if metric.type is MetricType.COUNTER else GaugeMetricFamily
-            family = make(metric.full_name, metric.about, labels=metric.labels)
-            for each in readings:
-                family.add_metric([each.labels.get(label, "") for label in metric.labels], each.value)
-            yield family
+            yield Family(
+                metric,
+                [([each.labels.get(label, "") for label in metric.labels], float(each.value)) for each in readings],
+            )
