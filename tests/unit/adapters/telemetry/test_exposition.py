@@ -27,7 +27,7 @@ def test_every_value_of_a_label_comes_back() -> None:
 
 def test_openmetrics_reads_it_too() -> None:
     text = "".join(written(families(), is_openmetrics=True)) + "# EOF\n"
-    limit, adds, _ = read_openmetrics(text)
+    limit, adds, _ = read_openmetrics(text)  # type: ignore[no-untyped-call]  # the library's own omission
     assert [sample.labels["resource_type"] for sample in limit.samples] == ODD
     assert (adds.name, adds.type) == ("workqueue_adds", "counter")
 
