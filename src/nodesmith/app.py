@@ -26,7 +26,7 @@ from nodesmith.adapters.aws.blocking import Threads
 from nodesmith.adapters.aws.client import Clients
 from nodesmith.adapters.aws.cloud import AwsCloud
 from nodesmith.adapters.aws.settings import AwsSettings
-from nodesmith.adapters.clock import RealClock
+from nodesmith.adapters.clock import RealClock, Stopwatch
 from nodesmith.adapters.kubernetes.cluster import KubernetesCluster, always
 from nodesmith.adapters.kubernetes.events import EventWriter
 from nodesmith.adapters.kubernetes.kubeconfig import Connection
@@ -51,11 +51,13 @@ from nodesmith.controllers.shell import Gates, Options
 from nodesmith.controllers.supervisor import supervise
 from nodesmith.decide.disrupt.decide import decide, validate
 from nodesmith.decide.disrupt.policy import Policy
-from nodesmith.decide.schedule.problem import MinValuesPolicy, PreferencePolicy
+from nodesmith.decide.schedule.checked import Solve
+from nodesmith.decide.schedule.problem import MinValuesPolicy, PreferencePolicy, PricingPolicy, Problem
 from nodesmith.decide.schedule.problem import Options as ScheduleOptions
 from nodesmith.decide.schedule.solve import schedule
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
+from nodesmith.plan.schedule import SchedulePlan
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.cluster import Cluster
 from nodesmith.ports.errors import PortError
@@ -148,11 +150,21 @@ async def _assemble(
         scenarios=_scenarios(around.settings),
     )
     rng = random.Random()  # noqa: S311 - spreads retries and makes up names; nothing is secret
-    controllers = build(ports, options, solve=schedule, decide=decide, validate=validate, rng=rng, store=store)
+    solve = solver(around.settings.pricing_deadline)
+    controllers = build(ports, options, solve=solve, decide=decide, validate=validate, rng=rng, store=store)
     if not around.settings.disable_cluster_state_observability:
         metrics.add(ClusterStateCollector(lambda: store.snapshot(clock.now()), lambda: store.all(EC2NodeClass)))
     metrics.add(ReadingsCollector(controllers.fleet.readings))
     return controllers, _Acting(controllers, {"events": events, "aws-upkeep": _Upkeep(aws, clock, log)})
+
+
+def solver(deadline: timedelta) -> Solve:
+    """The scheduler, which improves a plan for so long at most."""
+
+    def solve(problem: Problem) -> SchedulePlan:
+        return schedule(problem, is_time_up=Stopwatch(deadline))
+
+    return solve
 
 
 def settle_memory() -> None:
@@ -182,6 +194,8 @@ def options_of(settings: Settings) -> Options:
     schedule_options = ScheduleOptions(
         preferences=PreferencePolicy(settings.preference_policy),
         min_values=MinValuesPolicy(settings.min_values_policy),
+        pricing=PricingPolicy(settings.pricing_policy),
+        spot_risk=settings.pricing_spot_risk,
     )
     gates = settings.feature_gates
     return Options(

@@ -246,6 +246,15 @@ class Settings:
     min_values_policy: str = setting(
         _one_of("Strict", "BestEffort"), "Strict", "Whether minValues that cannot be met block a node or are lowered."
     )
+    pricing_policy: str = setting(
+        _one_of("lowest", "karpenter"), "lowest", "Whether the cheapest valid plan is taken, or Karpenter's."
+    )
+    pricing_deadline: timedelta = setting(
+        _duration, "2s", "How long a plan may be improved, once it stands; not at all with 0s."
+    )
+    pricing_spot_risk: float = setting(
+        _share, "0.05", "What a claim counts for beyond its price when only one spot pool can fill it."
+    )
     ignore_dra_requests: bool = setting(
         _switch, "true", "Whether pods with resource claims are left alone; they always are.", is_heeded=False
     )

@@ -3,7 +3,7 @@ from datetime import timedelta
 from nodesmith.adapters.clock import RealClock
 from nodesmith.adapters.telemetry.metrics import PrometheusMetrics
 from nodesmith.app import build_labels, options_of
-from nodesmith.decide.schedule.problem import MinValuesPolicy, PreferencePolicy
+from nodesmith.decide.schedule.problem import MinValuesPolicy, PreferencePolicy, PricingPolicy
 from nodesmith.ports.log import NoLog
 from nodesmith.settings import load
 
@@ -15,6 +15,7 @@ def test_settings_reach_the_parts_that_they_are_for() -> None:
         "--batch-max-duration=20s",
         "--preference-policy=Ignore",
         "--min-values-policy=BestEffort",
+        "--pricing-policy=karpenter",
         "--feature-gates=NodeRepair=true,SpotToSpotConsolidation=true",
     ]
     options = options_of(load(flags, {}))
@@ -22,6 +23,7 @@ def test_settings_reach_the_parts_that_they_are_for() -> None:
     assert (options.batch.idle, options.batch.longest) == (timedelta(seconds=2), timedelta(seconds=20))
     assert options.schedule.preferences is PreferencePolicy.IGNORE
     assert options.policy.options.min_values is MinValuesPolicy.BEST_EFFORT
+    assert options.schedule.pricing is PricingPolicy.KARPENTER
     assert options.policy.spot_to_spot
     assert options.gates.node_repair
     assert not options.gates.static_capacity

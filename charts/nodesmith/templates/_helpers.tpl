@@ -113,6 +113,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   "BATCH_IDLE_DURATION" $settings.batchIdleDuration
   "PREFERENCE_POLICY" $settings.preferencePolicy
   "MIN_VALUES_POLICY" $settings.minValuesPolicy
+  "PRICING_POLICY" $settings.pricing.policy
+  "PRICING_DEADLINE" $settings.pricing.deadline
+  "PRICING_SPOT_RISK" $settings.pricing.spotRisk
   "ISOLATED_VPC" $settings.isolatedVPC
   "EKS_CONTROL_PLANE" $settings.eksControlPlane
   "VM_MEMORY_OVERHEAD_PERCENT" $settings.vmMemoryOverheadPercent

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
 
 import typer
 
+from nodesmith.adapters.clock import Stopwatch
 from nodesmith.cli import consolidation
 from nodesmith.cli.machines import print_plan
 from nodesmith.cli.reading import UNPLACED, Output, print_document, print_lines, read_problem, wide_console
@@ -47,6 +50,10 @@ def run(
     min_values_policy: Annotated[
         MinValuesPolicy, typer.Option(help="Whether minValues that cannot be met block a machine or are lowered.")
     ] = MinValuesPolicy.STRICT,
+    deadline: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds that the plan may be improved, once it stands. Without it: counted steps."),
+    ] = None,
     consolidate: Annotated[bool, typer.Option("--consolidate", help="Say which nodes would leave now.")] = False,
     until_quiet: Annotated[
         bool, typer.Option("--until-quiet", help="As --consolidate, step after step until nothing is left to do.")
@@ -62,7 +69,8 @@ def run(
         _take_away(problem, output, until_quiet=until_quiet, curve=curve)
         return
     started = perf_counter()
-    result = checked(problem, schedule)
+    is_time_up = None if deadline is None else Stopwatch(timedelta(seconds=deadline))
+    result = checked(problem, partial(schedule, is_time_up=is_time_up))
     solve_ms = (perf_counter() - started) * 1000
     for fault in result.faults:
         typer.echo(f"error: the plan breaks a rule, which is a fault of nodesmith: {fault}", err=True)

@@ -70,7 +70,7 @@ class Filler:
         here = here[(crowd.requests[:, here] <= packing.free[bin_][:, None]).all(axis=0)]
         here = self._welcome(here, bin_)
         requests = crowd.requests[:, here]
-        units = crowd.market.balance(offer, room[:, 0])
+        units = crowd.market.balance(np.array([offer]), room.T)[0]
         base = crowd.tier[here] + 0.5 * SIZE_SHARE * (requests / room).max(axis=0)
         worth = 0.5 * (units @ requests)
         while len(here):

@@ -98,7 +98,7 @@ class Kinds:
         admits = np.array([mask[offers] for mask in market.masks])[self._group[here]].T
         requests = self._requests[:, here]
         each_worth = (requests * units[self._group[here]].T).sum(axis=0)
-        balance = np.array([market.balance(int(offer), room) for offer, room in zip(offers, rooms, strict=True)])
+        balance = market.balance(offers, rooms)
         base = self._tier[here] + 0.5 * SIZE_SHARE * _largest_share(requests, rooms)
         suits = 0.5 * (balance @ requests)
         stock = np.minimum(left[here], self._most[here])[None].repeat(len(ranks), axis=0)

@@ -34,9 +34,9 @@ _INCREMENT: Final = 1442695040888963407
 
 
 class Improver:
-    """Improves one packing; `prices` are those of its machines, each as the cheapest that holds its pods.
+    """Improves one packing.
 
-    The choice of machines follows a fixed sequence of numbers (Knuth's MMIX generator).
+    `prices` are those of its machines, each as the cheapest that holds its pods, with what it risks on spot. The choice of machines follows a fixed sequence of numbers (Knuth's MMIX generator).
     """
 
     def __init__(self, packing: Packing, crowd: Crowd, filler: Filler, placer: Placer) -> None:
@@ -55,7 +55,7 @@ class Improver:
 
     @property
     def price(self) -> float:
-        """Dollars an hour for all machines."""
+        """Dollars an hour for all machines, risk counted."""
         return sum(self.prices.values())
 
     def run(
@@ -165,7 +165,10 @@ class Improver:
         self._tries.pop(bin_, None)
 
     def _cheapest(self, bin_: int) -> tuple[int, float]:
-        """The cheapest offer that the machine may turn out to be, with its price; a reserved one stays what it is."""
+        """The cheapest offer that the machine may turn out to be, with its price; a reserved one stays what it is.
+
+        The price of a spot machine counts its risk: fewer pools that can fill the claim, more of it.
+        """
         universe = self._world.universe
         offer = int(self._packing.offer[bin_])
         if self._world.is_reserved[offer % len(universe)]:
@@ -173,7 +176,11 @@ class Improver:
         reach = self._claims.reach(bin_)
         offers = np.flatnonzero(reach.offerings & ~self._world.is_reserved)
         best = int(offers[np.argmin(universe.price[offers])])
-        return reach.template.index * len(universe) + best, float(universe.price[best])
+        price = float(universe.price[best])
+        if universe.is_spot[best]:
+            pools = np.count_nonzero(reach.offerings & universe.is_spot)
+            price *= 1 + self._world.problem.options.spot_risk / pools
+        return reach.template.index * len(universe) + best, price
 
     def _worth(self, bin_: int) -> float:
         market = self._crowd.market

@@ -81,20 +81,20 @@ class Market:
         least = min((float(each.units @ demand) for each in self.worth), default=0.0)
         return float(self.worth[group].units @ demand) / least if least > 0 else 0.0
 
-    def balance(self, offer: int, room: Values) -> Values:
-        """What a unit of each resource counts for on a machine of that room, which counts for one in all.
+    def balance(self, offers: NDArray[np.int64], rooms: Values) -> Values:
+        """What a unit of each resource counts for on machines of those rooms (a row each); a whole one counts for one.
 
         A part is the same for every resource, so that none is let run out; the rest goes by what it is worth to those
         who still want machines of the offer.
         """
-        units = np.zeros(len(room))
-        for mask, worth, left in zip(self.masks, self.worth, self.demand, strict=True):
-            if mask[offer]:
-                units += worth.units * max(float(left @ worth.units), 0.0)
-        parts = units * room
-        whole = float(parts.sum())
-        shares = parts / whole if whole > 0 else np.full(len(room), 1 / len(room))
-        balanced: Values = (EVEN_PART / len(room) + (1 - EVEN_PART) * shares) / room
+        spent = np.array(
+            [max(float(left @ worth.units), 0.0) for left, worth in zip(self.demand, self.worth, strict=True)]
+        )
+        wanted = np.array([mask[offers] for mask in self.masks]) * spent[:, None]
+        parts = wanted.T @ np.array([worth.units for worth in self.worth]) * rooms
+        whole = parts.sum(axis=1, keepdims=True)
+        shares = np.divide(parts, whole, out=np.full(rooms.shape, 1 / rooms.shape[1]), where=whole > 0)
+        balanced: Values = (EVEN_PART / rooms.shape[1] + (1 - EVEN_PART) * shares) / rooms
         return balanced
 
     def _tiers(self) -> NDArray[np.int64]:

@@ -32,7 +32,14 @@ from nodesmith.model.resources import NODES
 from nodesmith.plan.schedule import OnClaim, OnNode, Placement, PlannedClaim, SchedulePlan
 
 MANY_PODS: Final = 400
-"""Above this one attempt has to do: the others take as long and have not been cheaper."""
+"""Above this two attempts have to do, which are unlike one another."""
+VERY_MANY_PODS: Final = 20_000
+"""Above this one attempt has to do."""
+NEAR: Final = 1.2
+"""The second-best attempt is improved as well when it costs less than this much of the best."""
+
+TRIAL_PART: Final = 5
+"""One in so many steps is spent on each of the two best attempts, the rest on the better one of them."""
 
 TimeIsUp = Callable[[], bool]
 
@@ -86,6 +93,10 @@ class Attempt:
         real = counts.total() - counts[LOWEST_PRIORITY]
         return (real, *(counts[priority] for priority in world.priorities))
 
+    def is_near(self, best: Attempt) -> bool:
+        """Whether it places the same pods as the best and costs little more."""
+        return self.rank[:2] == best.rank[:2] and self.rank[2] < NEAR * best.rank[2]
+
     def improve(self, steps: int, is_time_up: TimeIsUp | None) -> None:
         """The plan is as cheap as so many steps make it, or as many as there was time for."""
         self._settled().run((self._order, _by_memory(self._crowd), _by_size(self._crowd)), steps, is_time_up)
@@ -125,8 +136,7 @@ def schedule(problem: Problem, stock: Stock | None = None, is_time_up: TimeIsUp 
     world = World(problem, stock)
     if problem.options.pricing is PricingPolicy.KARPENTER:
         return plan_by(world, KARPENTER)
-    tried = PORTFOLIO if len(problem.pods) <= MANY_PODS else PORTFOLIO[:1]
-    attempts = [Attempt(world, strategy) for strategy in tried]
+    attempts = [Attempt(world, strategy) for strategy in _tried(len(problem.pods))]
     if any(attempt.unplaced for attempt in attempts):
         attempts.append(Attempt(world, KARPENTER))
         if world.limits_left:
@@ -135,9 +145,20 @@ def schedule(problem: Problem, stock: Stock | None = None, is_time_up: TimeIsUp 
                 attempts.append(Attempt(world, OVER_NODES))
         if len(world.priorities) > 1:
             attempts.extend(Attempt(world, strategy) for strategy in BY_PRIORITY)
-    best = min(attempts, key=lambda attempt: attempt.rank)
-    best.improve(problem.options.steps, is_time_up)
+    best, *others = sorted(attempts, key=lambda attempt: attempt.rank)
+    rivals = [each for each in others[:1] if each.is_near(best)]
+    steps = problem.options.steps
+    for each in (best, *rivals):
+        each.improve(steps // TRIAL_PART, is_time_up)
+    best = min((best, *rivals), key=lambda attempt: attempt.rank)
+    best.improve(steps - (1 + len(rivals)) * (steps // TRIAL_PART), is_time_up)
     return best.plan()
+
+
+def _tried(pods: int) -> Sequence[Strategy]:
+    if pods <= MANY_PODS:
+        return PORTFOLIO
+    return PORTFOLIO[:2] if pods <= VERY_MANY_PODS else PORTFOLIO[:1]
 
 
 def plan_by(world: World, strategy: Strategy) -> SchedulePlan:
@@ -208,11 +229,11 @@ KARPENTER: Final = Strategy("karpenter", LargestShop, _by_size)
 FILLED: Final = Strategy("filled", ForesightShop, _dearest_first, fills=True)
 PORTFOLIO: Final[Sequence[Strategy]] = (
     FILLED,
+    Strategy("priced-by-memory", PricedShop, _by_memory),
     Strategy("priced", PricedShop, _dearest_first),
     Strategy("priced-by-size", PricedShop, _by_size),
     Strategy("largest", LargestShop, _by_size),
     Strategy("largest-dearest", LargestShop, _dearest_first),
-    Strategy("priced-by-memory", PricedShop, _by_memory),
     Strategy("largest-by-memory", LargestShop, _by_memory),
 )
 OVER_NODES: Final = replace(KARPENTER, name="over-nodes", counts_nodes=False)

@@ -88,6 +88,7 @@ class Universe:
         counts = [len(each.offerings) for each in self.types]
         self.type_of = np.repeat(np.arange(len(self.types), dtype=np.int32), counts)
         self.price = np.array([offering.price.dollars if offering.price else np.inf for offering in self.offerings])
+        self.is_spot = np.array([offering.capacity_type == labels.SPOT for offering in self.offerings], dtype=np.bool_)
         self.by_price = np.argsort(self.price, kind="stable")
         self.is_open = np.array(
             [offering.is_available and offering.price is not None for offering in self.offerings],
