@@ -36,7 +36,8 @@ _INCREMENT: Final = 1442695040888963407
 class Improver:
     """Improves one packing.
 
-    `prices` are those of its machines, each as the cheapest that holds its pods, with what it risks on spot. The choice of machines follows a fixed sequence of numbers (Knuth's MMIX generator).
+    `prices` are those of its machines, each as the cheapest that holds its pods, with what it risks on spot. The
+    choice of machines follows a fixed sequence of numbers (Knuth's MMIX generator).
     """
 
     def __init__(self, packing: Packing, crowd: Crowd, filler: Filler, placer: Placer) -> None:
