@@ -187,16 +187,20 @@ HOURS = 6
 @settings(max_examples=10)
 @given(st.data())
 def test_pods_do_not_move_more_than_once_an_hour(data: st.DataObject) -> None:
-    """Pods come and go at random; what consolidation moves stays below one move for each pod and hour."""
+    """Pods come and go at random; what consolidation moves stays below one move for each pod and hour.
+
+    The clusters begin wasteful: to settle them may take one move more for each pod that is there at first.
+    """
     owner = pool(budgets=(Budget("50%"),))
     nodes = [node(f"n{index}", data.draw(st.sampled_from(TYPES[2:]))) for index in range(5)]
     view = snapshot(nodes, (owner,))
-    types, moves, pod_hours, born = catalog(view), 0, 0, 0
+    types, moves, pod_hours, settling, born = catalog(view), 0, 0, 0, 0
     for hour in range(HOURS):
         now = NOW + timedelta(hours=hour)
         view = replace(view, taken_at=now)
         view, born = churned(view, data, born)
         pod_hours += len(view.pods)
+        settling = settling or len(view.pods)
         for step in range(20):
             command = decide(view, types, now=now + timedelta(minutes=2 * step)).command
             if command is None:
@@ -205,7 +209,7 @@ def test_pods_do_not_move_more_than_once_an_hour(data: st.DataObject) -> None:
             view = bought_at(apply(command, view, types, step=100 * hour + step), now, command)
         else:
             raise AssertionError("the cluster does not come to rest within the hour")
-    assert moves <= pod_hours
+    assert moves <= pod_hours + settling
 
 
 def churned(view: Snapshot, data: st.DataObject, born: int) -> tuple[Snapshot, int]:

@@ -71,6 +71,8 @@ async def grow_and_shrink(simulation: Simulation) -> None:
     assert await simulation.until(
         lambda: running(simulation, "web") == 12 and running(simulation, "api") == 5, within=MINUTES[30]
     )
+    # All may run while a machine that was bought for some of them has yet to join.
+    assert await simulation.until(lambda: len(server.list(NODE)) == len(simulation.cloud.living()), within=MINUTES[15])
     check_books(simulation)
     grown = len(simulation.cloud.living())
     server.patch(DEPLOYMENT, "web", {"spec": {"replicas": 1}}, namespace="default")

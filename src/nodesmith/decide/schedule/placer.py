@@ -181,10 +181,11 @@ class Placer:
                 bin_ = self._buyer.open(each, level, rules, allowed, count - placed) if buys else None
                 if bin_ is None:
                     break
-                room = self._packing.room_in(each, each.stances[level], rules, bin_)
-                if room < 1:
+                stance = each.stances[level]
+                room = self._packing.capacity_of_bin(each, stance, rules, bin_)
+                if min(room, self._packing.room_in(each, stance, rules, bin_)) < 1:
                     break
-                openings.left[bin_] = self._packing.capacity_of_bin(each, each.stances[level], rules, bin_)
+                openings.left[bin_] = room
                 openings.by_domain.setdefault(self._domain(rules, bin_), []).append(bin_)
             step = 1 if rules.spread or rules.shunned else min(openings.left[bin_], count - placed)
             founding = any(rule.is_first(self._packing.tally) for rule in rules.host_affinity)
