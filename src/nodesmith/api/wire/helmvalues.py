@@ -27,6 +27,14 @@ class FeatureGatesWire(Wire, frozen=True, kw_only=True):
     capacity_buffer: bool | None = None
 
 
+class PricingWire(Wire, frozen=True, kw_only=True):
+    """How much thought a plan is given for its price."""
+
+    policy: Annotated[str | None, Field(enum=("lowest", "karpenter"))] = None
+    deadline: Annotated[str | None, _DURATION] = None
+    spot_risk: Annotated[float | int | None, Field(minimum=0)] = None
+
+
 class SettingsWire(Wire, frozen=True, kw_only=True):
     """Settings of the controller."""
 
@@ -34,6 +42,7 @@ class SettingsWire(Wire, frozen=True, kw_only=True):
     batch_idle_duration: Annotated[str | None, _DURATION] = None
     preference_policy: Annotated[str | None, Field(enum=("Respect", "Ignore"))] = None
     min_values_policy: Annotated[str | None, Field(enum=("Strict", "BestEffort"))] = None
+    pricing: PricingWire | None = None
     clusterCABundle: str | None = None  # noqa: N815 - no rule makes this spelling
     cluster_name: Annotated[
         str,
