@@ -6,8 +6,9 @@ from pathlib import Path
 from tests.e2e.audit import Asked, entries, refused, verbs
 
 
-def line(verb: str, user: str, code: int = 200, **reference: str) -> str:
+def line(verb: str, user: str, code: int = 200, decision: str = "allow", **reference: str) -> str:
     entry = {"verb": verb, "user": {"username": user}, "objectRef": reference, "responseStatus": {"code": code}}
+    entry["annotations"] = {"authorization.k8s.io/decision": decision}
     return json.dumps(entry) + "\n"
 
 
@@ -17,7 +18,8 @@ def test_a_log_is_read_as_rbac_speaks(tmp_path: Path) -> None:
         line("list", "us", resource="pods", apiVersion="v1")
         + line("patch", "us", resource="nodeclaims", subresource="status", apiGroup="karpenter.sh", name="a")
         + line("patch", "us", resource="nodeclaims", subresource="status", apiGroup="karpenter.sh", name="b")
-        + line("create", "us", 403, resource="pods", subresource="eviction")
+        + line("create", "us", 403, "forbid", resource="pods", subresource="eviction")
+        + line("create", "us", 403, resource="events")
         + line("delete", "them", resource="nodes")
         + json.dumps({"verb": "get", "user": {"username": "us"}, "requestURI": "/readyz"})
         + "\n"
@@ -27,6 +29,7 @@ def test_a_log_is_read_as_rbac_speaks(tmp_path: Path) -> None:
         Asked("list", "", "pods"),
         Asked("patch", "karpenter.sh", "nodeclaims", "status"),
         Asked("create", "", "pods", "eviction"),
+        Asked("create", "", "events"),
     }
     assert refused(log) == {Asked("create", "", "pods", "eviction")}
-    assert len(list(entries(log))) == 5
+    assert len(list(entries(log))) == 6

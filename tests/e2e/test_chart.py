@@ -119,6 +119,25 @@ def test_the_role_is_about_the_lease_that_the_controller_is_told(helm: Helm) -> 
     assert lease_of(f"{name},{namespace}") == ("other", "mine")
 
 
+def test_the_role_knows_overlays_and_buffers_when_they_are_switched_on(helm: Helm) -> None:
+    def resources(*gates: str) -> set[str]:
+        made = helm.template("--set=settings.clusterName=shop", *(f"--set=settings.featureGates.{on}" for on in gates))
+        [role] = [each for each in made if each["kind"] == "ClusterRole" and each["metadata"]["name"] == "karpenter"]
+        return {resource for rule in role["rules"] for resource in rule["resources"]}
+
+    plain = resources()
+    assert resources("nodeOverlay=true") - plain == {"nodeoverlays", "nodeoverlays/status"}
+    buffers = {
+        "capacitybuffers",
+        "capacitybuffers/status",
+        "deployments",
+        "replicasets",
+        "statefulsets",
+        "podtemplates",
+    }
+    assert resources("capacityBuffer=true") - plain == buffers
+
+
 def test_terms_without_a_selector_mean_the_controllers_own_pods(helm: Helm) -> None:
     pod = only(helm.template("--set=settings.clusterName=shop"), "Deployment")["spec"]["template"]
     [apart] = pod["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]

@@ -26,7 +26,7 @@ from nodesmith.ports.errors import NotFound
 from nodesmith.sim.aws import account
 from nodesmith.sim.aws.box import Box
 from tests.e2e import test_install
-from tests.e2e.controlplane import ControlPlane
+from tests.e2e.controlplane import ControlPlane, running
 from tests.e2e.test_chart import VALUES, Helm
 from tests.e2e.test_install import Bare, until
 from tests.functional.install.doctor_setup import CLUSTER, REGION, SYSTEM, Setup, connect
@@ -45,6 +45,15 @@ MADE: tuple[tuple[Kind[Any], str], ...] = (
     (kinds.NODE, "system-1"),
     (kinds.SERVICE_ACCOUNT, "karpenter"),
 )
+
+
+@pytest.fixture(scope="module")
+def bare_plane(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """An API server of its own: what other tests left on theirs would be found too."""
+    collectors = ("garbage-collector-controller", "namespace-controller")
+    folder = tmp_path_factory.mktemp("doctor")
+    with running(ControlPlane(programs, folder, collectors, schedules=False, simulates_nodes=False)) as plane:
+        yield plane
 
 
 @pytest.fixture(scope="module")
