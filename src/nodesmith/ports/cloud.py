@@ -105,6 +105,10 @@ class Cloud(Protocol):
         """What the NodeClass stands for now: images, subnets, security groups, profile, and its conditions."""
         ...
 
+    async def static_hash(self, node_class: EC2NodeClass) -> str:
+        """The number that changes when machines of the NodeClass would have to be launched anew."""
+        ...
+
     async def release(self, node_class: EC2NodeClass) -> None:
         """Nothing that was made for the NodeClass is left (profiles, launch templates)."""
         ...

@@ -15,7 +15,7 @@ from nodesmith.adapters.aws.settings import AwsSettings
 from nodesmith.adapters.clock import RealClock
 from nodesmith.api.ec2nodeclass import EC2NodeClassStatus
 from nodesmith.install.policies import document
-from nodesmith.model.labels import INSTANCE_TYPE, NODEPOOL, ON_DEMAND
+from nodesmith.model.labels import INSTANCE_TYPE, NODECLASS_HASH, NODEPOOL, ON_DEMAND
 from nodesmith.model.meta import ObjectMeta
 from nodesmith.model.nodepool import NodePool
 from nodesmith.model.requirements import Requirement, Requirements
@@ -215,6 +215,7 @@ async def test_drift_has_a_reason(bench: Bench) -> None:
     claim = replace(asked, meta=meta, provider_id=machine.provider_id, image_id=machine.image_id)
     node_class = bench.objects.classes["default"]
     assert await bench.cloud.drift_of(claim) is None
+    assert await bench.cloud.static_hash(node_class) == machine.annotations[NODECLASS_HASH]
 
     def now(**status: Any) -> None:
         bench.objects.classes["default"] = replace(node_class, status=replace(node_class.status, **status))

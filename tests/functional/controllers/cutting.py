@@ -151,6 +151,10 @@ class CutCloud:
         async with self._scissors.read("resolve EC2NodeClass"):
             return await self._inner.resolve(node_class)
 
+    async def static_hash(self, node_class: EC2NodeClass) -> str:
+        async with self._scissors.read("get hash"):
+            return await self._inner.static_hash(node_class)
+
     async def release(self, node_class: EC2NodeClass) -> None:
         async with self._scissors.effect("release EC2NodeClass"):
             await self._inner.release(node_class)

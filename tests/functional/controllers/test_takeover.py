@@ -5,8 +5,10 @@ from typing import Any, Final
 
 import pytest
 
-from nodesmith.api.kinds import NODE, NODE_CLAIM, NODE_POOL
-from nodesmith.model.labels import NODEPOOL_HASH, NODEPOOL_HASH_VERSION
+from nodesmith.api.ec2nodeclass import EC2NodeClass
+from nodesmith.api.kinds import EC2_NODE_CLASS, NODE, NODE_CLAIM, NODE_POOL
+from nodesmith.api.nodeclasshash import node_class_hash
+from nodesmith.model.labels import NODECLASS_HASH, NODECLASS_HASH_VERSION, NODEPOOL_HASH, NODEPOOL_HASH_VERSION
 from nodesmith.model.nodeclaim import DRIFTED
 from nodesmith.sim.clock import VirtualClock, run
 from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node_pool
@@ -38,6 +40,12 @@ def disguise(world: SmallWorld, hash_: str, version: str) -> None:
     for node in world.nodes():
         ours = {key: None for key in node.meta.annotations if "nodesmith" in key}
         world.server.patch(NODE, node.name, {"metadata": {"annotations": ours}})
+
+
+def the_class(world: SmallWorld) -> EC2NodeClass:
+    """The one EC2NodeClass."""
+    (manifest,) = world.server.list(EC2_NODE_CLASS)
+    return EC2_NODE_CLASS.decode(manifest)
 
 
 async def settled(world: SmallWorld) -> None:
@@ -125,5 +133,29 @@ def test_a_karpenter_would_know_our_claims_for_its_own() -> None:
                 assert TERMINATION in node.meta.finalizers
                 assert node.labels["karpenter.sh/registered"] == node.labels["karpenter.sh/initialized"] == "true"
                 assert [each.kind for each in node.meta.owners] == ["NodeClaim"]
+
+    run(story)
+
+
+def test_a_class_of_another_hash_version_and_its_claims_are_brought_along() -> None:
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        async with world.running():
+            await settled(world)
+            disguise(world, HASH_OF_THE_POOL, "v3")
+            old = {NODECLASS_HASH: "12345678901234567890", NODECLASS_HASH_VERSION: "v4"}
+            world.server.patch(EC2_NODE_CLASS, "default", {"metadata": {"annotations": old}})
+            before = shown(world)
+            async with world.controlled():
+                await world.pass_time(timedelta(minutes=3))
+                node_class = the_class(world)
+                for meta in (node_class.meta, *(claim.meta for claim in world.claims())):
+                    annotations = meta.annotations
+                    assert annotations[NODECLASS_HASH] == node_class_hash(node_class)
+                    assert annotations[NODECLASS_HASH_VERSION] == "v5"
+                assert shown(world) == before
+                version = node_class.meta.resource_version
+                await world.pass_time(timedelta(minutes=10))
+                assert the_class(world).meta.resource_version == version
 
     run(story)

@@ -33,7 +33,7 @@ from nodesmith.adapters.aws.validation import Validation
 from nodesmith.adapters.aws.zonalshift import ZonalShift
 from nodesmith.api.ec2nodeclass import READY, EC2NodeClass, EC2NodeClassStatus
 from nodesmith.model.instancetype import InstanceType
-from nodesmith.model.labels import INSTANCE_PROFILE_NAME, INSTANCE_TYPE, RESERVED
+from nodesmith.model.labels import INSTANCE_PROFILE_NAME, INSTANCE_TYPE, NODECLASS_HASH_VERSION_VALUE, RESERVED
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
 from nodesmith.ports.clock import Clock
@@ -263,6 +263,11 @@ class AwsCloud:
     async def resolve(self, node_class: EC2NodeClass) -> EC2NodeClassStatus:
         """What the NodeClass stands for now: images, subnets, security groups, profile, and its conditions."""
         return await self._resolver.resolve(node_class)
+
+    async def static_hash(self, node_class: EC2NodeClass) -> str:
+        """The number that changes when instances of the NodeClass would have to be launched anew."""
+        ca_bundle = (await self.cluster.info()).ca_bundle
+        return self._hashes.of(node_class, ca_bundle, NODECLASS_HASH_VERSION_VALUE)
 
     async def release(self, node_class: EC2NodeClass) -> None:
         """Nothing that was made for the NodeClass is left (profiles, launch templates)."""

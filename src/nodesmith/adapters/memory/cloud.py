@@ -25,6 +25,7 @@ from nodesmith.api.ec2nodeclass import (
     SecurityGroup,
     Subnet,
 )
+from nodesmith.api.nodeclasshash import node_class_hash
 from nodesmith.model.instancetype import InstanceType, Offering
 from nodesmith.model.labels import CAPACITY_TYPE, NODECLASS, ON_DEMAND, RESERVED, SPOT, ZONE
 from nodesmith.model.meta import Condition
@@ -163,6 +164,11 @@ class MemoryCloud:
                 kind: Condition(kind, status, kind, changed_at=now, observed_generation=generation) for kind in kinds
             },
         )
+
+    async def static_hash(self, node_class: EC2NodeClass) -> str:
+        """The number that changes when machines of the NodeClass would have to be launched anew."""
+        await self._before("static_hash")
+        return node_class_hash(node_class)
 
     async def release(self, node_class: EC2NodeClass) -> None:
         """Nothing was made for the NodeClass, so nothing is left."""

@@ -70,6 +70,10 @@ class MeteredCloud:
         """What the NodeClass stands for now."""
         return await self.cloud.resolve(node_class)
 
+    async def static_hash(self, node_class: EC2NodeClass) -> str:
+        """The number that changes when machines of the NodeClass would have to be launched anew."""
+        return await self.cloud.static_hash(node_class)
+
     async def release(self, node_class: EC2NodeClass) -> None:
         """Nothing that was made for the NodeClass is left."""
         await self.cloud.release(node_class)

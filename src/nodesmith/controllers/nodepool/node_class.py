@@ -14,9 +14,10 @@ from nodesmith.controllers import tell
 from nodesmith.controllers.controller import DONE, Again, Outcome
 from nodesmith.controllers.shell import Shell, is_managed
 from nodesmith.decide.lifecycle.conditions import Change, changed
+from nodesmith.decide.lifecycle.nodeclass import claim_annotations, is_of_another_version, node_class_annotations
 from nodesmith.model.labels import NODECLASS_FINALIZER
 from nodesmith.model.nodeclaim import READY, NodeClaim
-from nodesmith.ports.errors import NotFound
+from nodesmith.ports.errors import NotFound, PortError
 
 REFRESH: Final = timedelta(minutes=1)
 CLAIMS_LOOK_AGAIN: Final = timedelta(minutes=10)
@@ -43,9 +44,30 @@ class NodeClassStatus:
             finalizers = [*node_class.meta.finalizers, NODECLASS_FINALIZER]
             patch = {"metadata": {"finalizers": finalizers}}
             node_class = await self._shell.writer.patch(EC2_NODE_CLASS, node_class, patch)
+        node_class = await self._hash(node_class)
         resolved = await self._shell.cloud.resolve(node_class)
         await self._write(node_class, resolved)
         return Again(REFRESH)
+
+    async def _hash(self, node_class: EC2NodeClass) -> EC2NodeClass:
+        """Its hash is on it; claims that carry a hash of another version are brought along first.
+
+        Where the cloud cannot tell the hash now, it is written another time: the status says what is amiss.
+        """
+        try:
+            static_hash = await self._shell.cloud.static_hash(node_class)
+        except PortError:
+            return node_class
+        if is_of_another_version(node_class):
+            for claim in self._shell.store.all(NodeClaim):
+                if is_managed(claim) and claim.node_class.name == node_class.name:
+                    current = dict(claim_annotations(claim, static_hash))
+                    await self._shell.claims.set_metadata(claim, annotations=current)
+        annotations = node_class_annotations(node_class, static_hash)
+        if not annotations:
+            return node_class
+        patch = {"metadata": {"annotations": dict(annotations)}}
+        return await self._shell.writer.patch(EC2_NODE_CLASS, node_class, patch, is_locked=False)
 
     async def _write(self, node_class: EC2NodeClass, resolved: EC2NodeClassStatus) -> None:
         changes = [

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodesmith.adapters.memory.catalog import catalog
+from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.api.kinds import EC2_NODE_CLASS, NODE_CLAIM
 from nodesmith.api.nodeclaim import to_manifest
 from nodesmith.decide.lifecycle.disruptable import consolidatable, instance_type_drift, pool_drift
 from nodesmith.decide.lifecycle.newclaim import any_value, claim_for, claim_from_template, planned_pods
+from nodesmith.decide.lifecycle.nodeclass import claim_annotations, is_of_another_version, node_class_annotations
 from nodesmith.decide.lifecycle.pool import (
     Registrations,
     claim_hash_annotations,
@@ -21,7 +23,7 @@ from nodesmith.decide.lifecycle.pool import (
 )
 from nodesmith.decide.lifecycle.static_pool import shortfall, surplus
 from nodesmith.decide.lifecycle.validation import pool_faults
-from nodesmith.model.labels import INSTANCE_TYPE
+from nodesmith.model.labels import INSTANCE_TYPE, NODECLASS_HASH, NODECLASS_HASH_VERSION
 from nodesmith.model.money import UsdPerHour
 from nodesmith.model.requirements import Requirement
 from nodesmith.plan.schedule import PlannedClaim, Purchase
@@ -309,3 +311,30 @@ def test_of_a_static_pool_the_least_costly_go_first() -> None:
 def test_faults_that_an_api_server_let_through(parts: Any, fault: str) -> None:
     faults = pool_faults(pool(**parts))
     assert (not faults) if not fault else any(fault in each for each in faults), faults
+
+
+def test_a_node_class_is_annotated_when_its_hash_changes_and_only_then() -> None:
+    def annotated(annotations: dict[str, str]) -> EC2NodeClass:
+        return EC2_NODE_CLASS.decode({"metadata": {"name": "default", "annotations": annotations}})
+
+    both = {NODECLASS_HASH: "1", NODECLASS_HASH_VERSION: "v5"}
+    assert node_class_annotations(annotated({}), "1") == both
+    assert node_class_annotations(annotated(both), "1") == {}
+    assert node_class_annotations(annotated(both), "2") == {NODECLASS_HASH: "2"}
+    versions = [annotated({}), annotated(both), annotated({NODECLASS_HASH_VERSION: "v4"})]
+    assert [is_of_another_version(each) for each in versions] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("version", "is_drifted", "wanted"),
+    [
+        ("v4", False, {NODECLASS_HASH: "2", NODECLASS_HASH_VERSION: "v5"}),
+        ("v4", True, {NODECLASS_HASH_VERSION: "v5"}),
+        ("v5", False, {}),
+        ("v6", False, {}),
+    ],
+)
+def test_claims_keep_a_hash_that_can_be_compared(version: str, *, is_drifted: bool, wanted: dict[str, str]) -> None:
+    meta = {"annotations": {NODECLASS_HASH: "1", NODECLASS_HASH_VERSION: version}}
+    status = {"conditions": [condition("Drifted")]} if is_drifted else {}
+    assert claim_annotations(claim("a", meta=meta, status=status), "2") == wanted
