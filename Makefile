@@ -5,6 +5,8 @@ PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done),python3)
 VENV ?= .venv
 SEEDS ?= 20
+# Processes that share the tests, by file: an AWS in a box is one a process.
+WORKERS ?= 2
 ARGS ?=
 
 BIN := $(VENV)/bin
@@ -40,7 +42,7 @@ demo: $(SIM) ## The whole story on an AWS in a box and a cluster in memory (ARGS
 	@$(BIN)/nodesmith demo $(ARGS)
 
 test: $(DEV) ## Everything but e2e
-	$(BIN)/python -m pytest --ignore=tests/e2e --hypothesis-profile=ci -q $(ARGS)
+	$(BIN)/python -m pytest --ignore=tests/e2e --hypothesis-profile=ci -q -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(DEV) ## Lint, format, types, layers, generated files, hygiene
 	$(BIN)/ruff check
