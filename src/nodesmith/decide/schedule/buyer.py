@@ -55,4 +55,4 @@ class Buyer:
         diversity = self._packing.diversity
         if not diversity.matters:
             return flags
-        return diversity.enough(flags, self._packing.keys_of(each, rules), self._world.rulebook.touches[each.index])
+        return diversity.enough(flags, rules.kept, self._world.rulebook.touches[each.index])

@@ -13,25 +13,30 @@ from typing import Final
 import numpy as np
 
 from nodesmith.decide.schedule.machines import Template
+from nodesmith.decide.schedule.menu import Menu, menu_of
 from nodesmith.decide.schedule.packing import Packing
 from nodesmith.decide.schedule.problem import MinValuesPolicy
 from nodesmith.decide.schedule.universe import Amounts, Flags, holds
 from nodesmith.model.labels import CAPACITY_TYPE, RESERVATION_ID, RESERVED, ZONE
 from nodesmith.model.requirements import Requirement, Requirements
-from nodesmith.model.resources import greatest, total
 from nodesmith.plan.schedule import PlannedClaim, Purchase
 
 MOST_TYPES: Final = 60
 """Instance types a claim lists; EC2 Fleet is asked for no more (spec 7.8)."""
+_UNRESERVED: Final = Requirements.of((Requirement(CAPACITY_TYPE, frozenset((RESERVED,)), complement=True),))
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a bin may turn out to be: its requirements, and the offerings that they and its contents admit."""
+    """What a bin may turn out to be without a pod of it noticing: its requirements, and the offerings they admit.
+
+    `menu` are those of the offerings that draw on no reservation. Whether the pods fit is not looked at.
+    """
 
     template: Template
     requirements: Requirements
     offerings: Flags
+    menu: Menu
 
 
 class Claims:
@@ -41,55 +46,74 @@ class Claims:
         self._packing = packing
         self._world = packing.world
         self._stated: dict[tuple[int, frozenset[int], tuple[tuple[str, int], ...]], tuple[Requirements, Flags]] = {}
+        self._asked: list[Requirements] = []
+        self._numbers: dict[Requirements, int] = {}
+        self._number: dict[int, int] = {}
 
     def claim(self, bin_: int, pods: Iterable[str]) -> PlannedClaim:
         """The claim of a bin."""
-        reach = self.reach(bin_)
-        universe = self._world.universe
-        offers = universe.by_price[reach.offerings[universe.by_price]]
-        requirements = reach.requirements
+        reach, used = self.reach(bin_), self._packing.used(bin_)
+        universe, menu, requirements = self._world.universe, reach.menu, reach.requirements
         planned = universe.offerings[int(self._packing.offer[bin_]) % len(universe)]
         if planned.is_reserved:
-            offers, requirements = self._draw_on(planned.reservation_id, reach.template, offers, requirements)
-        elif self._world.is_reserved[offers].any():
-            offers, requirements = self._leave_reservations(offers, requirements)
-        cheapest = universe.offerings[int(offers[0])]
-        kinds = universe.type_of[offers]
-        _, first = np.unique(kinds, return_index=True)
-        ordered = kinds[np.sort(first)]
-        listed, relaxed = self._listed(reach.template, requirements, ordered.tolist())
-        price = cheapest.price
+            menu, requirements = self._draw_on(planned.reservation_id, reach, used)
+        elif self._reserves(reach, used):
+            requirements = requirements & _UNRESERVED
+        fitting = menu.fitting(used)
+        cheapest = universe.offerings[int(menu.offers[fitting[0]])]
+        listed, relaxed = self._listed(reach.template, requirements, menu.kinds[fitting].tolist())
+        at = fitting[: len(listed)] if len(listed) <= MOST_TYPES else fitting[np.isin(menu.kinds[fitting], listed)]
         return PlannedClaim(
             pool_name=reach.template.pool.name,
             requirements=relaxed or requirements,
             instance_types=tuple(universe.types[kind].name for kind in listed),
-            requests=self._requests(bin_, reach.template, listed),
+            requests=self._requests(used, menu.overheads[at].min(axis=0)),
             pods=tuple(sorted(pods)),
-            cheapest=Purchase(universe.types[int(kinds[0])].name, cheapest.zone, cheapest.capacity_type, price),
+            cheapest=Purchase(
+                universe.types[int(menu.kinds[fitting[0]])].name,
+                cheapest.zone,
+                cheapest.capacity_type,
+                cheapest.price,
+            ),
             is_min_values_relaxed=relaxed is not None,
-            has_price_overlay=bool(universe.is_overlaid[offers].any()),
-            has_capacity_overlay=any(universe.types[kind].is_overlaid for kind in listed),
+            has_price_overlay=bool(menu.repriced[fitting].any()),
+            has_capacity_overlay=bool(menu.resized[at].any()),
         )
 
-    def reach(self, bin_: int) -> Reach:
-        """Everything that the bin may turn out to be without a pod of it noticing, and that holds its pods."""
-        reach = self.admitted(bin_)
-        fits = holds(reach.template.room, self._packing.used(bin_))[self._world.universe.type_of]
-        return Reach(reach.template, reach.requirements, reach.offerings & fits)
+    def cheapest(self, bin_: int) -> tuple[int, float]:
+        """The cheapest offer that the machine may turn out to be, with its price; a reserved one stays what it is.
 
-    def admitted(self, bin_: int) -> Reach:
-        """As `reach`, whether the pods fit or not."""
+        The price of a spot machine counts its risk: fewer pools that can fill the claim, more of it.
+        """
+        world, universe = self._world, self._world.universe
+        offer = int(self._packing.offer[bin_])
+        if world.is_reserved[offer % len(universe)]:
+            return offer, float(universe.price[offer % len(universe)])
+        reach = self.reach(bin_)
+        fitting = reach.menu.fitting(self._packing.used(bin_))
+        best = int(reach.menu.offers[fitting[0]])
+        price = float(universe.price[best])
+        if universe.is_spot[best]:
+            price *= 1 + world.problem.options.spot_risk / int(reach.menu.spots[fitting].sum())
+        return reach.template.index * len(universe) + best, price
+
+    def reach(self, bin_: int) -> Reach:
+        """Everything that the bin may turn out to be, if its pods fit."""
         world, packing = self._world, self._packing
         offer = int(packing.offer[bin_])
         index, offering = divmod(offer, len(world.universe))
         template = world.templates[index]
-        stances = [world.classes[class_index].stances[level] for class_index, level in packing.contents[bin_]]
-        alternatives = {id(each): each for each in (world.alternative_for(one, template, offering) for one in stances)}
+        alternatives = {
+            self._one(world.alternative_for(world.classes[class_index].stances[level], template, offering))
+            for class_index, level in packing.contents[bin_]
+        }
         pins = tuple((key, packing.code(key, bin_)) for key in packing.keys_that_matter(bin_))
         key = (index, frozenset(alternatives), pins)
         stated = self._stated.get(key)
         if stated is None:
-            stated = self._stated[key] = self._state(template, alternatives.values(), pins)
+            stated = self._stated[key] = self._state(
+                template, [self._asked[each] for each in sorted(alternatives)], pins
+            )
         requirements, offerings = stated
         limited = self._within_limits(template, offering)
         offerings = offerings if limited is None else offerings & limited
@@ -103,7 +127,32 @@ class Claims:
                 requirements = requirements & Requirements.from_labels(place)
                 offerings = offerings & world.universe.admitted_by_all(world.known(requirements))
             offerings = offerings & alike
-        return Reach(template, requirements, offerings)
+        return Reach(template, requirements, offerings, self._menu(template, offerings))
+
+    def _one(self, asked: Requirements) -> int:
+        """A number for the requirements, the same for equal ones."""
+        number = self._number.get(id(asked))
+        if number is None:
+            number = self._number[id(asked)] = self._numbers.setdefault(asked, len(self._asked))
+            if number == len(self._asked):
+                self._asked.append(asked)
+        return number
+
+    def _menu(self, template: Template, offerings: Flags) -> Menu:
+        """The menu of those of the offerings that draw on no reservation."""
+        world = self._world
+        key = (template.index, offerings.tobytes())
+        menu = world.goods.menus.get(key)
+        if menu is None:
+            menu = world.goods.menus[key] = menu_of(world.universe, template, offerings & ~world.is_reserved)
+        return menu
+
+    def _reserves(self, reach: Reach, used: Amounts) -> bool:
+        """Whether the bin could turn out to draw on a reservation."""
+        reserved = self._world.universe.reserved
+        reserved = reserved[reach.offerings[reserved]]
+        kinds = self._world.universe.type_of[reserved]
+        return bool(len(reserved)) and bool(holds(reach.template.room[kinds], used).any())
 
     def _state(
         self, template: Template, alternatives: Iterable[Requirements], pins: Iterable[tuple[str, int]]
@@ -147,9 +196,11 @@ class Claims:
         flags: Flags | None = None
         kinds = self._world.universe.type_of
         for name, spare in self._packing.ledger.share(template).items():
+            if self._world.most_of(name) <= spare:
+                continue
             amounts = self._world.capacity_of(name)
             most = int(amounts[kinds[offering]]) + spare
-            if amounts.max(initial=0) > most:
+            if self._world.most_of(name) > most:
                 part = np.asarray(amounts <= most)[kinds]
                 flags = part if flags is None else flags & part
         return flags
@@ -177,43 +228,25 @@ class Claims:
             flags = part if flags is None else flags & part
         return flags
 
-    def _draw_on(
-        self, reservation: str, template: Template, offers: Amounts, requirements: Requirements
-    ) -> tuple[Amounts, Requirements]:
-        """The claim's offerings where it draws on a reservation: that alone, unless minValues asks for more types.
+    def _draw_on(self, reservation: str, reach: Reach, used: Amounts) -> tuple[Menu, Requirements]:
+        """What the claim may be where it draws on a reservation: that alone, unless minValues asks for more types.
 
         Then the claim stays open, but for types on which it could draw on a reservation that others hold.
         """
-        pinned = self._pin_reservation(offers, requirements, reservation)
-        if self._suffices(template, pinned[0]):
-            return pinned
-        universe = self._world.universe
-        others = [index for index in universe.reserved if universe.offerings[index].reservation_id != reservation]
-        wider = offers[~np.isin(universe.type_of[offers], universe.type_of[others])]
-        if self._suffices(template, wider):
-            return wider, requirements
-        return self._leave_reservations(offers, requirements)
-
-    def _suffices(self, template: Template, offers: Amounts) -> bool:
-        flags = np.zeros(len(self._world.universe), dtype=np.bool_)
-        flags[offers] = True
-        return self._packing.diversity.suffices(template, flags)
-
-    def _pin_reservation(
-        self, offers: Amounts, requirements: Requirements, reservation: str
-    ) -> tuple[Amounts, Requirements]:
-        known = self._world.universe.offerings
-        kept = np.array([index for index in offers.tolist() if known[index].reservation_id == reservation])
-        pinned = (
-            Requirement(CAPACITY_TYPE, frozenset((RESERVED,))),
-            Requirement(RESERVATION_ID, frozenset((reservation,))),
-        )
-        return kept, requirements & Requirements.of(pinned)
-
-    def _leave_reservations(self, offers: Amounts, requirements: Requirements) -> tuple[Amounts, Requirements]:
-        kept = offers[~self._world.is_reserved[offers]]
-        without = Requirement(CAPACITY_TYPE, frozenset((RESERVED,)), complement=True)
-        return kept, requirements & Requirements.of((without,))
+        universe, template = self._world.universe, reach.template
+        fits: Flags = reach.offerings & holds(template.room, used)[universe.type_of]
+        own = np.array([each.reservation_id == reservation for each in universe.offerings], dtype=np.bool_)
+        if self._packing.diversity.suffices(template, fits & own):
+            pinned = (
+                Requirement(CAPACITY_TYPE, frozenset((RESERVED,))),
+                Requirement(RESERVATION_ID, frozenset((reservation,))),
+            )
+            return menu_of(universe, template, fits & own), reach.requirements & Requirements.of(pinned)
+        others = self._world.is_reserved & ~own
+        wider = fits & ~np.isin(universe.type_of, universe.type_of[others])
+        if self._packing.diversity.suffices(template, wider):
+            return menu_of(universe, template, wider), reach.requirements
+        return reach.menu, reach.requirements & _UNRESERVED
 
     def _listed(
         self, template: Template, requirements: Requirements, ordered: list[int]
@@ -236,13 +269,7 @@ class Claims:
                 relaxed = Requirements({**relaxed.by_key, key: lowered})
         return listed, relaxed if relaxed is not requirements else None
 
-    def _requests(self, bin_: int, template: Template, listed: list[int]) -> dict[str, int]:
-        world = self._world
-        pods = total(
-            {name: amount * count for name, amount in world.classes[index].spec.requests}
-            for (index, _), count in self._packing.contents[bin_].items()
-        )
-        taken = world.universe.allocatable[listed] - template.room[listed]
-        names = zip(world.dimensions.names, taken.min(axis=0).tolist(), strict=True)
-        daemons = {name: amount for name, amount in names if amount}
-        return greatest([pods, total([pods, daemons])])
+    def _requests(self, used: Amounts, daemons: Amounts) -> dict[str, int]:
+        """What the pods and the daemons of the machine ask for together, at least."""
+        names = zip(self._world.dimensions.names, used.tolist(), daemons.tolist(), strict=True)
+        return {name: max(pods, pods + daemon) for name, pods, daemon in names if pods or daemon}

@@ -84,11 +84,10 @@ class Filler:
     def _welcome(self, here: NDArray[np.int64], bin_: int) -> NDArray[np.int64]:
         """Those of the classes that the machine's company and place admit."""
         families = self._crowd.family[here]
-        shut = np.zeros(self._world.rulebook.families, dtype=np.bool_)
-        _, firsts = np.unique(families, return_index=True)
-        for index in here[firsts].tolist():
-            rules = self._crowd.rules(self._world.classes[index])
-            shut[rules.family] = not self._packing.room_by_rules(rules, bin_)
+        of_family, tally, codes = self._world.rulebook.of_family, self._packing.tally, self._packing.codes_of(bin_)
+        shut = np.zeros(len(of_family), dtype=np.bool_)
+        for family in np.flatnonzero(np.bincount(families)).tolist():
+            shut[family] = not of_family[family].admits(tally, bin_, codes)
         return here[~shut[families]]
 
     def _offer_room(self, index: int, here: NDArray[np.int64], bin_: int) -> NDArray[np.bool_]:
@@ -99,7 +98,7 @@ class Filler:
         room = packing.room_by_rules(rules, bin_)
         if not room:
             return np.asarray(crowd.family[here] != crowd.family[index])
-        room = min(room, packing.room_in(each, each.stances[crowd.level[index]], rules, bin_))
+        room = packing.room_among(each, each.stances[crowd.level[index]], rules, bin_, room)
         taken = min(int(crowd.left[index]), room, 1 + room // PART_AT_ONCE)
         if taken:
             self._take(each, bin_, taken)

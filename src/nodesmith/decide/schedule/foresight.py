@@ -13,17 +13,19 @@ from numpy.typing import NDArray
 
 from nodesmith.decide.schedule.classes import PodClass
 from nodesmith.decide.schedule.crowd import Crowd
-from nodesmith.decide.schedule.filler import PART_AT_ONCE, SIZE_SHARE
+from nodesmith.decide.schedule.filler import SIZE_SHARE
 from nodesmith.decide.schedule.market import Shelf
 from nodesmith.decide.schedule.shop import PricedShop
 from nodesmith.decide.schedule.worth import Values
 
-SHAPES: Final = 12
+SHAPES: Final = 8
 """Shapes tried for a machine; more found nothing cheaper on any input."""
-SAMPLE: Final = 160
+SAMPLE: Final = 100
 """Kinds of pods that a trial looks at."""
-FRESH: Final = 0.96
+FRESH: Final = 0.92
 """A choice stands for pods of the same kind until less than this part of the pods that were left then is left."""
+PART_AT_ONCE: Final = 2
+"""As the filler's, coarser: half of what fits changes no choice for the worse and takes half the rounds."""
 ALONE: Final = 2**40
 
 
@@ -35,16 +37,17 @@ class ForesightShop(PricedShop):
         self._kinds = Kinds(crowd)
         self._recent: dict[tuple[int, int, int], tuple[int, int]] = {}
 
-    def _pick(self, each: PodClass, shelf: Shelf, held: Shelf, together: int) -> int:
-        ranks = np.lexsort((held.prices, self._ranks(each, held, together)))[:SHAPES]
-        if len(ranks) == 1:
-            return int(held.offers[ranks[0]])
+    def _pick(self, each: PodClass, shelf: Shelf, together: int) -> int:
         kind = int(self._kinds.of[each.index])
         left = int(self._crowd.left.sum())
         key = (kind, id(shelf), together)
         recent = self._recent.get(key)
         if recent is not None and FRESH * recent[1] <= left <= recent[1]:
             return recent[0]
+        held = self._held(each, shelf, together)
+        ranks = np.lexsort((held.prices, self._ranks(each, held, together)))[:SHAPES]
+        if len(ranks) == 1:
+            return int(held.offers[ranks[0]])
         worth = self._kinds.trial(kind, held, ranks)
         host = self._market.worth[self._market.group_of[each.index]].host
         best = int(np.argmin(held.prices[ranks] / np.maximum(worth + host, 1e-12)))
@@ -88,14 +91,14 @@ class Kinds:
         if len(here) > SAMPLE:
             here = here[np.linspace(0, len(here) - 1, SAMPLE).astype(np.int64)]
             left = left * (float(left.sum()) / float(left[here].sum()))
-        units = np.array([worth.units for worth in market.worth])
+        units = market.units
         rooms = np.maximum(held.rooms[ranks], 1).astype(np.float64)
         free = rooms - self._requests[:, seed]
         worth = np.full(len(ranks), float(self._requests[:, seed] @ units[self._group[seed]]))
         if not len(here):
             return worth
         offers = held.offers[ranks]
-        admits = np.array([mask[offers] for mask in market.masks])[self._group[here]].T
+        admits = market.admits[:, offers][self._group[here]].T
         requests = self._requests[:, here]
         each_worth = (requests * units[self._group[here]].T).sum(axis=0)
         balance = market.balance(offers, rooms)

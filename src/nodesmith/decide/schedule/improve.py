@@ -96,7 +96,7 @@ class Improver:
                 self._placer.fit(each)
         self._filler.build(waiting)
         self._placer.place_all(waiting)
-        after = sum(self._cheapest(bin_)[1] for bin_ in range(first, packing.size) if packing.contents[bin_])
+        after = sum(self._claims.cheapest(bin_)[1] for bin_ in range(first, packing.size) if packing.contents[bin_])
         fewer = int(crowd.left.sum()) < int(saved.left.sum())
         cheaper = np.array_equal(crowd.left, saved.left) and after < before - LEAST_SAVING
         if (fewer or cheaper) and self._others_stand(tables):
@@ -152,7 +152,7 @@ class Improver:
         if not packing.contents[bin_]:
             packing.close(bin_)
             return
-        offer, price = self._cheapest(bin_)
+        offer, price = self._claims.cheapest(bin_)
         template = self._world.templates[offer // len(self._world.universe)]
         if offer != packing.offer[bin_] and not packing.diversity.asks(template):
             packing.change_offer(bin_, offer)
@@ -164,24 +164,6 @@ class Improver:
         del self.prices[bin_]
         del self._waste[bin_]
         self._tries.pop(bin_, None)
-
-    def _cheapest(self, bin_: int) -> tuple[int, float]:
-        """The cheapest offer that the machine may turn out to be, with its price; a reserved one stays what it is.
-
-        The price of a spot machine counts its risk: fewer pools that can fill the claim, more of it.
-        """
-        universe = self._world.universe
-        offer = int(self._packing.offer[bin_])
-        if self._world.is_reserved[offer % len(universe)]:
-            return offer, float(universe.price[offer % len(universe)])
-        reach = self._claims.reach(bin_)
-        offers = np.flatnonzero(reach.offerings & ~self._world.is_reserved)
-        best = int(offers[np.argmin(universe.price[offers])])
-        price = float(universe.price[best])
-        if universe.is_spot[best]:
-            pools = np.count_nonzero(reach.offerings & universe.is_spot)
-            price *= 1 + self._world.problem.options.spot_risk / pools
-        return reach.template.index * len(universe) + best, price
 
     def _worth(self, bin_: int) -> float:
         market = self._crowd.market

@@ -27,7 +27,11 @@ class Shelf:
 
 
 class Market:
-    """The groups of a world, each known by the offers that its classes admit without their preferences."""
+    """The groups of a world, each known by the offers that its classes admit without their preferences.
+
+    `admits` says so, a row a group; `worth` is what it is worth to have machines for them, `units` its prices, a row a
+    group.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -51,6 +55,8 @@ class Market:
         self.start = self.demand.copy()
         self._wider = self._containment()
         self.worth = [self._worth(group) for group in range(len(packed))]
+        self.admits = np.array(packed, dtype=np.bool_).reshape(len(packed), len(world.offer_price))
+        self.units = np.array([each.units for each in self.worth]).reshape(self.demand.shape)
         self.tiers = self._tiers()
 
     def shelf(self, flags: Flags) -> Shelf:
@@ -87,11 +93,8 @@ class Market:
         A part is the same for every resource, so that none is let run out; the rest goes by what it is worth to those
         who still want machines of the offer.
         """
-        spent = np.array(
-            [max(float(left @ worth.units), 0.0) for left, worth in zip(self.demand, self.worth, strict=True)]
-        )
-        wanted = np.array([mask[offers] for mask in self.masks]) * spent[:, None]
-        parts = wanted.T @ np.array([worth.units for worth in self.worth]) * rooms
+        spent = np.maximum((self.demand * self.units).sum(axis=1), 0)
+        parts = (self.admits[:, offers].T * spent) @ self.units * rooms
         whole = parts.sum(axis=1, keepdims=True)
         shares = np.divide(parts, whole, out=np.full(rooms.shape, 1 / rooms.shape[1]), where=whole > 0)
         balanced: Values = (EVEN_PART / rooms.shape[1] + (1 - EVEN_PART) * shares) / rooms

@@ -123,7 +123,7 @@ class Packing:
         for class_index, level in self.contents[bin_]:
             held = world.classes[class_index]
             offerings = offerings & self._as_stated(held, held.stances[level], bin_)[part]
-        for key in dict.fromkeys((*self.keys_that_matter(bin_), *self.keys_of(each, rules))):
+        for key in dict.fromkeys((*self.keys_that_matter(bin_), *rules.kept)):
             offerings = offerings & world.rulebook.offers_at(key, self.code(key, bin_))[part]
         alike: Flags = np.ones(len(world.universe), dtype=np.bool_)
         for number in dict.fromkeys((each.index, *(held for held, _ in self.contents[bin_]))):
@@ -160,17 +160,19 @@ class Packing:
 
     def capacity_of_bin(self, each: PodClass, stance: Stance, rules: Rules, bin_: int) -> int:
         """How many pods of the class a new, empty bin takes."""
-        request = self.world.requests[each.index]
-        used = np.flatnonzero(request)
-        room = int((self.free[bin_, used] // request[used]).min())
+        free: list[int] = self.free[bin_].tolist()
+        room = min(free[at] // amount for at, amount in self.world.asked[each.index])
         room = min(room, rules.new_host_room(self.tally), 1 if each.spec.host_ports else room)
         return self._diverse(each, stance, rules, bin_, room) if self.diversity.matters else room
 
     def room_in(self, each: PodClass, stance: Stance, rules: Rules, bin_: int) -> int:
         """How many pods of the class one planned machine that admits the stance takes now."""
-        request = self.world.requests[each.index]
-        used = np.flatnonzero(request)
-        room = min(int((self.free[bin_, used] // request[used]).min()), self.room_by_rules(rules, bin_))
+        return self.room_among(each, stance, rules, bin_, self.room_by_rules(rules, bin_))
+
+    def room_among(self, each: PodClass, stance: Stance, rules: Rules, bin_: int, most: int) -> int:
+        """As `room_in`, where company and place let the machine take so many at most."""
+        free: list[int] = self.free[bin_].tolist()
+        room: int = min(most, *(free[at] // amount for at, amount in self.world.asked[each.index]))
         if each.spec.host_ports and room > 0:
             taken = self.ports.get(bin_, ())
             clash = any(port.conflicts_with(other) for port in each.spec.host_ports for other in taken)
@@ -182,11 +184,13 @@ class Packing:
     def room_by_rules(self, rules: Rules, bin_: int) -> int:
         """How many pods under these rules one planned machine takes now, as far as other pods matter."""
         room = rules.room_on(self.tally, bin_)
-        for key in rules.keys:
-            if not room:
-                break
-            room = min(room, rules.room_within(self.tally, key, self.code(key, bin_)))
-        return room
+        return min(room, rules.room_within(self.tally, self.codes_of(bin_))) if room and rules.keys else room
+
+    def codes_of(self, bin_: int) -> Mapping[str, int]:
+        """The domain of the bin, by label key; -1 without the label."""
+        offer = int(self.offer[bin_])
+        book = self.world.rulebook
+        return book.codes_of_node(bin_) if offer == NO_OFFER else book.codes_of_offer(offer)
 
     def codes(self, key: str) -> Codes:
         """The domain of every bin; -1 without the label."""
@@ -292,17 +296,11 @@ class Packing:
 
     def keys_that_matter(self, bin_: int) -> Sequence[str]:
         """The labels on which a rule counts one of the bin's pods or binds it: the machine must keep their values."""
-        book = self.world.rulebook
+        rules = self.world.rulebook.rules
         keys: dict[str, None] = {}
         for index, level in self.contents[bin_]:
-            keys.update(dict.fromkeys(counter.key for counter in book.touches[index] if not counter.by_host))
-            keys.update(dict.fromkeys(book.rules[index][level].keys))
+            keys.update(dict.fromkeys(rules[index][level].kept))
         return tuple(keys)
-
-    def keys_of(self, each: PodClass, rules: Rules) -> tuple[str, ...]:
-        """The labels on which a machine has to keep its value once it holds a pod of the class."""
-        counted = (counter.key for counter in self.world.rulebook.touches[each.index] if not counter.by_host)
-        return tuple(dict.fromkeys((*counted, *rules.keys)))
 
     def _grow(self) -> None:
         more = len(self.free)
@@ -345,7 +343,7 @@ class Ledger:
 
     def _binds(self, left: Mapping[str, int]) -> bool:
         """Whether the largest machine would be too much."""
-        return any(self._world.capacity_of(name).max(initial=0) > amount for name, amount in left.items())
+        return any(self._world.most_of(name) > amount for name, amount in left.items())
 
     def share(self, template: Template) -> dict[str, int]:
         """What each planned machine of the pool may count for beyond what it was planned as, by limited resource."""

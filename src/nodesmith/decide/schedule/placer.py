@@ -56,6 +56,8 @@ class Placer:
 
     def fit(self, each: PodClass) -> None:
         """The room that is there holds no more pods of the class at its present stance."""
+        if not self._packing.size:
+            return
         level, rules = int(self._crowd.level[each.index]), self._crowd.rules(each)
         count = int(self._crowd.left[each.index])
         if rules.keys:
@@ -198,11 +200,11 @@ class Placer:
     def _openings(self, each: PodClass, level: int, rules: Rules) -> Openings:
         capacity = self._packing.capacity(each, each.stances[level], rules)
         bins = self._preferred(np.flatnonzero(capacity))[::-1]
-        found = Openings(left=dict(zip(bins.tolist(), capacity[bins].tolist(), strict=True)))
-        codes = [self._packing.codes(key)[bins] for key in rules.keys]
-        domains, inverse = np.unique(np.stack(codes), axis=1, return_inverse=True)
-        for at, domain in enumerate(domains.T.tolist()):
-            found.by_domain[tuple(domain)] = bins[inverse.ravel() == at].tolist()
+        listed = bins.tolist()
+        found = Openings(left=dict(zip(listed, capacity[bins].tolist(), strict=True)))
+        codes = [self._packing.codes(key)[bins].tolist() for key in rules.keys]
+        for bin_, domain in zip(listed, zip(*codes, strict=True), strict=True):
+            found.by_domain.setdefault(domain, []).append(bin_)
         return found
 
     def _domain(self, rules: Rules, bin_: int) -> Domain:

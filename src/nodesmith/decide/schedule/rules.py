@@ -33,6 +33,7 @@ class RuleBook:
     `touches` are, by class, the counters that a placed pod of it counts in; `choosy` those of them that do not count
     it on every machine. `watched` are, by counter, the spread constraints that go by it, and whether affinity does.
     `codes` are, by key and bin or offer, the domain; `domains` the values by key, in the order of their codes.
+    `of_family` are rules that stand for all of their family.
     """
 
     def __init__(self, world: World) -> None:
@@ -42,10 +43,12 @@ class RuleBook:
         self._stays = self._standing.staying(world.problem)
         self._declare()
         self._by_label = _LabelIndex(self._counters.all)
+        self._selected: dict[tuple[str, frozenset[tuple[str, str]]], frozenset[int]] = {}
         self.classes, signatures = self._classes(world.grouping.raw)
         self.domains: dict[str, list[str]] = {}
         self._codes_of_nodes: dict[str, Codes] = {}
         self._codes_of_offers: dict[str, Codes] = {}
+        self._codes_of_offer: dict[int, Mapping[str, int]] = {}
         for counter in self._counters.all:
             if not counter.by_host and counter.key not in self.domains:
                 self._encode(counter.key)
@@ -54,12 +57,19 @@ class RuleBook:
             for counter in self._counters.all
             if counter.filter is not None
         }
+        self._eligible_codes: dict[tuple[int, int], tuple[int, ...]] = {}
         self._families: dict[object, int] = {}
+        self.of_family: list[Rules] = []
         self.touches: list[list[Counter]] = []
         self.rules: list[list[Rules]] = []
         for each, signature in zip(self.classes, signatures, strict=True):
-            self.touches.append(self._touched(each, signature))
-            self.rules.append([self._rules(each, stance, signature) for stance in each.stances])
+            touched = self._touched(each, signature)
+            self.touches.append(touched)
+            ladder = [self._rules(each, stance, signature) for stance in each.stances]
+            counted = [counter.key for counter in touched if not counter.by_host]
+            for rules in ladder:
+                rules.kept = tuple(dict.fromkeys((*counted, *rules.keys)))
+            self.rules.append(ladder)
         self.choosy: list[list[Counter]] = [list(filter(self._is_choosy, touched)) for touched in self.touches]
         self.watched = self._watched()
         self.start = self._first_tally()
@@ -69,11 +79,6 @@ class RuleBook:
         """All counters, by index."""
         return self._counters.all
 
-    @property
-    def families(self) -> int:
-        """How many families of rules there are."""
-        return len(self._families)
-
     def node_code(self, key: str, node: int) -> int:
         """The domain of a node; -1 without the label."""
         return int(self._codes_of_nodes[key][node])
@@ -81,6 +86,18 @@ class RuleBook:
     def offer_code(self, key: str, offer: int) -> int:
         """The domain of an offer; -1 without the label."""
         return int(self._codes_of_offers[key][offer])
+
+    def codes_of_node(self, node: int) -> Mapping[str, int]:
+        """The domain of a node, by key; -1 without the label."""
+        return {key: int(codes[node]) for key, codes in self._codes_of_nodes.items()}
+
+    def codes_of_offer(self, offer: int) -> Mapping[str, int]:
+        """The domain of an offer, by key; -1 without the label."""
+        known = self._codes_of_offer.get(offer)
+        if known is None:
+            known = {key: int(codes[offer]) for key, codes in self._codes_of_offers.items()}
+            self._codes_of_offer[offer] = known
+        return known
 
     def codes(self, key: str) -> tuple[Codes, Codes]:
         """The domains of all nodes and of all offers; -1 without the label."""
@@ -159,12 +176,16 @@ class RuleBook:
         return classes, signatures
 
     def _selected_by(self, namespace: str, labels: Mapping[str, str]) -> frozenset[int]:
-        namespaces = self._world.problem.snapshot.namespaces
-        return frozenset(
-            counter.index
-            for counter in self._by_label.candidates(labels)
-            if counter.selects(namespace, labels, namespaces)
-        )
+        key = (namespace, frozenset(labels.items()))
+        found = self._selected.get(key)
+        if found is None:
+            namespaces = self._world.problem.snapshot.namespaces
+            found = self._selected[key] = frozenset(
+                counter.index
+                for counter in self._by_label.candidates(labels)
+                if counter.selects(namespace, labels, namespaces)
+            )
+        return found
 
     def _touched(self, each: PodClass, signature: frozenset[int]) -> list[Counter]:
         counters = self._counters.all
@@ -192,6 +213,8 @@ class RuleBook:
         found = [spread.counter.key for spread in rules.spread] + [company.counter.key for company in rules.affinity]
         rules.keys = tuple(dict.fromkeys((*found, *(counter.key for counter in rules.shunned))))
         rules.family = self._families.setdefault(rules.identity, len(self._families))
+        if rules.family == len(self.of_family):
+            self.of_family.append(rules)
         return rules
 
     def _repels(self, index: int) -> bool:
@@ -220,13 +243,16 @@ class RuleBook:
         """
         if counter.filter is None:
             return ()
-        codes = set(self._codes_of_nodes[counter.key][self._filters[counter.index][0]].tolist())
         world = self._world
         request = world.dimensions.vector(dict(each.spec.requests))
         opened = world.openable_offers(stance.selectors, stance.tolerations, request)
-        codes |= set(self._codes_of_offers[counter.key][opened & self._filters[counter.index][1]].tolist())
-        codes.discard(-1)
-        return tuple(sorted(codes))
+        known = self._eligible_codes.get((counter.index, id(opened)))
+        if known is None:
+            nodes, offers = self._filters[counter.index]
+            codes = (self._codes_of_nodes[counter.key][nodes], self._codes_of_offers[counter.key][opened & offers])
+            there = np.bincount(np.concatenate(codes) + 1, minlength=1)[1:]
+            known = self._eligible_codes[counter.index, id(opened)] = tuple(np.flatnonzero(there).tolist())
+        return known
 
     def _encode(self, key: str) -> None:
         """The values of a key get codes, in order of name."""

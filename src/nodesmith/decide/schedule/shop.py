@@ -37,15 +37,16 @@ class Shop(ABC):
             together: how many pods of the class should be on this one machine, if there is any that holds so many.
         """
         shelf = self._market.shelf(_best_rank(self._world, flags))
-        if not len(shelf.offers):
-            return None
-        chosen = _holding(self._world, each, shelf, together)
-        held = Shelf(shelf.offers[chosen], shelf.rooms[chosen], shelf.prices[chosen])
-        return self._pick(each, shelf, held, together)
+        return self._pick(each, shelf, together) if len(shelf.offers) else None
 
-    def _pick(self, each: PodClass, shelf: Shelf, held: Shelf, together: int) -> int:
-        """The offer to buy among those held; `shelf` is where they were taken from."""
-        del shelf
+    def _held(self, each: PodClass, shelf: Shelf, together: int) -> Shelf:
+        """What of the shelf holds so many pods of the class, or as many as any does."""
+        chosen = _holding(self._world, each, shelf, together)
+        return Shelf(shelf.offers[chosen], shelf.rooms[chosen], shelf.prices[chosen])
+
+    def _pick(self, each: PodClass, shelf: Shelf, together: int) -> int:
+        """The offer to buy from the shelf, which is not empty."""
+        held = self._held(each, shelf, together)
         return int(held.offers[int(np.lexsort((held.prices, self._ranks(each, held, together)))[0])])
 
     @abstractmethod

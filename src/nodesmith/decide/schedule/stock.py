@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from nodesmith.decide.schedule.classes import Stance
 from nodesmith.decide.schedule.machines import Template, build_templates
+from nodesmith.decide.schedule.menu import Menu
 from nodesmith.decide.schedule.nodes import Nodes
 from nodesmith.decide.schedule.problem import PreferencePolicy, Problem
 from nodesmith.decide.schedule.standing import Standing
@@ -35,6 +36,7 @@ class Goods:
     openable: dict[Hashable, Flags] = field(default_factory=dict)
     offers: dict[Hashable, Flags] = field(default_factory=dict)
     shelves: dict[bytes, Any] = field(default_factory=dict)
+    menus: dict[tuple[int, bytes], Menu] = field(default_factory=dict)
 
 
 MOST_GROUNDS: Final = 4

@@ -131,7 +131,7 @@ class SpreadRule:
     def _least(self, table: Sequence[int]) -> int:
         if len(self.eligible) < self.min_domains:
             return 0
-        return min((table[code] for code in self.eligible), default=0)
+        return min(map(table.__getitem__, self.eligible), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,8 @@ class Rules:
     affinity: list[AffinityRule] = field(default_factory=list)
     keys: tuple[str, ...] = ()
     """The label keys that matter besides the host name, each once."""
+    kept: tuple[str, ...] = ()
+    """The labels of which a machine has to keep its value once it holds a pod of the stance."""
     family: int = 0
     """The same number for all rules that say the same."""
 
@@ -191,20 +193,62 @@ class Rules:
             return (True,) * len(tally.tables[own])
         return tuple(result)
 
-    def room_within(self, tally: Tally, key: str, code: int) -> int:
-        """How many more pods of the stance may go, one after the other, to the domain of the key as counts are now."""
+    def admits(self, tally: Tally, bin_: int, codes: Mapping[str, int]) -> bool:
+        """Whether one more pod of the stance may go to the bin as counts are now.
+
+        Args:
+            tally: the counts.
+            bin_: where.
+            codes: its domain by label key; -1 without the label.
+        """
+        return self._host_admits(tally, bin_) and self._domains_admit(tally, codes)
+
+    def _host_admits(self, tally: Tally, bin_: int) -> bool:
+        hosts = tally.hosts
+        for rule in self.hosts:
+            if hosts[rule.counter.index][bin_] > rule.limit:
+                return False
+        for company in self.host_affinity:
+            if not hosts[company.counter.index][bin_] and not company.is_first(tally):
+                return False
+        return True
+
+    def _domains_admit(self, tally: Tally, codes: Mapping[str, int]) -> bool:
+        tables = tally.tables
+        for counter in self.shunned:
+            code = codes[counter.key]
+            if code >= 0 and tables[counter.index][code]:
+                return False
+        for company in self.affinity:
+            code = codes[company.counter.key]
+            if code < 0 or not (tables[company.counter.index][code] or company.is_first(tally)):
+                return False
+        for spread in self.spread:
+            code = codes[spread.counter.key]
+            if code < 0 or tables[spread.counter.index][code] > spread.ceiling(tally):
+                return False
+        return True
+
+    def room_within(self, tally: Tally, codes: Mapping[str, int]) -> int:
+        """How many more pods of the stance may go, one after the other, to these domains as counts are now."""
         room = int(UNBOUNDED)
         for counter in self.shunned:
-            if counter.key == key:
-                room = 0 if code >= 0 and tally.tables[counter.index][code] else min(room, 1)
+            code = codes[counter.key]
+            if code >= 0 and tally.tables[counter.index][code]:
+                return 0
+            room = 1
         for company in self.affinity:
-            if company.counter.key == key and not company.is_first(tally):
-                room = room if code >= 0 and tally.tables[company.counter.index][code] else 0
+            code = codes[company.counter.key]
+            if code < 0 or not (tally.tables[company.counter.index][code] or company.is_first(tally)):
+                return 0
         for rule in self.spread:
-            if rule.counter.key == key and room:
-                left = rule.ceiling(tally) + 1 - tally.tables[rule.counter.index][code] if code >= 0 else 0
-                room = min(room, left if rule.own or left <= 0 else room)
-        return max(room, 0)
+            code = codes[rule.counter.key]
+            left = rule.ceiling(tally) + 1 - tally.tables[rule.counter.index][code] if code >= 0 else 0
+            if left <= 0:
+                return 0
+            if rule.own:
+                room = min(room, left)
+        return room
 
     def room_on(self, tally: Tally, bin_: int) -> int:
         """How many more pods of the stance its host rules let one bin take."""
@@ -216,7 +260,7 @@ class Rules:
             if rule.own:
                 room = min(room, rule.limit + 1 - count)
         for company in self.host_affinity:
-            if not company.is_first(tally) and not tally.hosts[company.counter.index][bin_]:
+            if not tally.hosts[company.counter.index][bin_] and not company.is_first(tally):
                 return 0
         return room
 

@@ -95,6 +95,7 @@ class Universe:
             dtype=np.bool_,
         )
         self.is_overlaid = np.array([bool(offering.overlay) for offering in self.offerings], dtype=np.bool_)
+        self.is_resized = np.array([each.is_overlaid for each in self.types], dtype=np.bool_)
         self.reserved = np.flatnonzero([offering.is_reserved for offering in self.offerings])
         self.allocatable = dimensions.matrix([each.allocatable for each in self.types])
         self._columns: dict[str, Column] = {}

@@ -56,6 +56,7 @@ class World:
         self.rulebook = RuleBook(self)
         self.classes: list[PodClass] = self.rulebook.classes
         self.requests: Amounts = self.dimensions.matrix([dict(each.spec.requests) for each in self.classes])
+        self.asked = [[(at, amount) for at, amount in enumerate(row) if amount] for row in self.requests.tolist()]
         self.offer_price: Prices = np.tile(self.universe.price, len(self.templates))
         self.limits_left = {pool.name: _limits_left(pool, self.ground, problem) for pool in pools if pool.limits}
         self.reservations: dict[str, int] = {}
@@ -69,6 +70,7 @@ class World:
         self.is_reserved[self.universe.reserved] = True
         self.priorities = sorted({*(each.spec.priority or 0 for each in self.classes), 0}, reverse=True)
         self._capacities: dict[str, NDArray[np.int64]] = {}
+        self._most: dict[str, int] = {}
         self._static_nodes: dict[StaticKey, Flags] = {}
 
     def known(self, requirements: Requirements) -> Requirements:
@@ -82,6 +84,13 @@ class World:
             amounts = [capacity_for_limits(kind).get(name, 0) for kind in self.universe.types]
             known = self._capacities[name] = np.array(amounts, dtype=np.int64)
         return known
+
+    def most_of(self, name: str) -> int:
+        """The most that one machine counts for of a limited resource."""
+        most = self._most.get(name)
+        if most is None:
+            most = self._most[name] = int(self.capacity_of(name).max(initial=0))
+        return most
 
     def node_flags(self, stance: Stance) -> Flags:
         """The nodes whose labels and taints admit the stance, for good."""
