@@ -255,6 +255,9 @@ class Settings:
     pricing_spot_risk: float = setting(
         _share, "0.05", "What a claim counts for beyond its price when only one spot pool can fill it."
     )
+    nominate_pods: bool = setting(
+        _switch, "true", "Whether pods get the name of the node bought for them, which kube-scheduler then tries first."
+    )
     ignore_dra_requests: bool = setting(
         _switch, "true", "Whether pods with resource claims are left alone; they always are.", is_heeded=False
     )

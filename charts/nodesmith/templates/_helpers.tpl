@@ -121,6 +121,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   "VM_MEMORY_OVERHEAD_PERCENT" $settings.vmMemoryOverheadPercent
   "ENABLE_ZONAL_SHIFT" $settings.enableZonalShift
   "RESERVED_ENIS" $settings.reservedENIs
+  "NOMINATE_PODS" $settings.nominatePods
   "IGNORE_DRA_REQUESTS" $settings.ignoreDRARequests
   "DISABLE_CLUSTER_STATE_OBSERVABILITY" $settings.disableClusterStateObservability
   "DISABLE_DRY_RUN" $settings.disableDryRun

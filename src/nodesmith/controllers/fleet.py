@@ -22,6 +22,7 @@ from nodesmith.controllers.node.termination import NodeTermination
 from nodesmith.controllers.nodeclaim.disruption import ClaimDisruption
 from nodesmith.controllers.nodeclaim.finalizer import Finalizer
 from nodesmith.controllers.nodeclaim.lifecycle import Lifecycle
+from nodesmith.controllers.nodeclaim.nominations import Nominations
 from nodesmith.controllers.nodeclaim.upkeep import Consistency, Expiration, Hydration, MemoryLesson, PodEvents, Tagging
 from nodesmith.controllers.nodepool.node_class import NodeClassStatus
 from nodesmith.controllers.nodepool.registrations import RegistrationHealth
@@ -75,6 +76,7 @@ class Fleet:
         self.batcher = Batcher(shell.options.batch, shell.clock)
         health = RegistrationHealth(shell.store, self._mark_pool)
         self.evictions = Evictions(shell)
+        self._nominations = Nominations(shell)
         self.commands = CommandQueue(shell, self.batcher.trigger)
         loop = DisruptionLoop(shell, self.commands, decisions, decide, validate, guard=guard)
         each = self._controller
@@ -84,7 +86,7 @@ class Fleet:
         self.triggers = each("provisioner.trigger", self._retrigger, workers=1)
         self.claims = each(
             "nodeclaim.lifecycle",
-            Lifecycle(shell, Finalizer(shell), health).reconcile,
+            Lifecycle(shell, Finalizer(shell), health, self._nominations).reconcile,
             workers=shell.options.workers * 10,
             first_retry=CLAIM_FIRST_RETRY,
         )
@@ -192,4 +194,5 @@ class Fleet:
         for state in self._shell.store.snapshot(self._shell.now()).nodes:
             if state.is_deleting and any(pod.is_reschedulable for pod in state.pods):
                 self.batcher.trigger(state.provider_id or state.name)
+        await self._nominations.forget_gone()
         return Again(RETRIGGER_EVERY)

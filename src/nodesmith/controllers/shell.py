@@ -63,6 +63,7 @@ class Options:
     workers: int = 10
     decisions_kept: int = 200
     observes_state: bool = True
+    nominates: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,8 @@ class Wiring:
         self._fleet.times.changed(before, after)
         if after is not None and after.is_provisionable and (before is None or not before.is_provisionable):
             self._fleet.batcher.trigger(after.meta.uid)
+        if after is not None and before is not None and before.nominated_node_name and after.is_provisionable:
+            self._let_off(before.nominated_node_name)
         pod = after or before
         node = self._store.get(Node, pod.node_name) if pod is not None and pod.node_name else None
         if node is not None and node.meta.is_deleting:
@@ -95,6 +97,12 @@ class Wiring:
         # What a first listing shows is no news: else every restart would put consolidation off.
         if self._store.is_listed and (at := counts(before, after)) is not None:
             self._fleet.pod_events.mark(at)
+
+    def _let_off(self, node_name: str) -> None:
+        """A pod that was nominated to the node is not any more, and not bound: it may be nominated anew."""
+        node = self._store.get(Node, node_name)
+        for claim in self._store.claims_with(node.provider_id) if node is not None and node.provider_id else ():
+            self._fleet.claims.mark(claim.name)
 
     def _pool(self, before: NodePool | None, after: NodePool | None) -> None:
         pool = after or before

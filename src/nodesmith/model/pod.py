@@ -176,12 +176,16 @@ class Pod:
 
     @property
     def is_provisionable(self) -> bool:
-        """Whether it waits for a node that may have to be bought (spec 3.1)."""
+        """Whether it waits for a node that may have to be bought (spec 3.1): no node is kept for it."""
+        return not self.nominated_node_name and self.is_waiting
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether kube-scheduler found no node for it, whatever node may be kept for it."""
         return (
             self.is_unschedulable
             and self.is_active
             and not self.node_name
-            and not self.nominated_node_name
             and not self.has_scheduling_gates
             and not self.is_owned_by_daemonset
             and not self.is_owned_by_node

@@ -55,6 +55,7 @@ class SettingsWire(Wire, frozen=True, kw_only=True):
     interruption_queue: str | None = None
     enable_zonal_shift: bool | None = None
     reservedENIs: str | int | None = None  # noqa: N815 - as above
+    nominate_pods: bool | None = None
     ignoreDRARequests: bool | None = None  # noqa: N815 - as above
     disable_cluster_state_observability: bool | None = None
     disable_dry_run: bool | None = None

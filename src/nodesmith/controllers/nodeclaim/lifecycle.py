@@ -12,12 +12,14 @@ from nodesmith.api.kinds import NODE
 from nodesmith.controllers import tell
 from nodesmith.controllers.controller import DONE, Again, Outcome
 from nodesmith.controllers.nodeclaim.finalizer import Finalizer
+from nodesmith.controllers.nodeclaim.nominations import Nominations
 from nodesmith.controllers.nodepool.registrations import RegistrationHealth
 from nodesmith.controllers.shell import Shell, is_managed, until
 from nodesmith.decide.lifecycle.conditions import Change
 from nodesmith.decide.lifecycle.deadlines import Due, Overdue, liveness
 from nodesmith.decide.lifecycle.initialization import initialization, needs_initialization
 from nodesmith.decide.lifecycle.launch import GivenUp, after_failure, after_launch, needs_launch
+from nodesmith.decide.lifecycle.promises import is_settled, settled_at
 from nodesmith.decide.lifecycle.registration import Registration, needs_registration, registration
 from nodesmith.model.labels import CAPACITY_TYPE, INITIALIZED, ZONE
 from nodesmith.model.node import Node
@@ -30,8 +32,11 @@ from nodesmith.ports.errors import PortError
 class Lifecycle:
     """Brings claims up."""
 
-    def __init__(self, shell: Shell, finalizer: Finalizer, health: RegistrationHealth) -> None:
+    def __init__(
+        self, shell: Shell, finalizer: Finalizer, health: RegistrationHealth, nominations: Nominations
+    ) -> None:
         self._shell = shell
+        self._nominations = nominations
         self._finalizer = finalizer
         self._health = health
 
@@ -45,6 +50,7 @@ class Lifecycle:
         if claim is None or not is_managed(claim):
             return DONE
         if claim.meta.is_deleting:
+            await self._nominations.take_back(claim)
             return await self._finalizer.reconcile(claim)
         claim = await self._shell.claims.add_finalizer(claim)
         failure: PortError | None = None
@@ -54,6 +60,7 @@ class Lifecycle:
                 return DONE
             claim = launched
         claim = await self._join(claim)
+        await self._keep_nominated(claim)
         outcome = await self._check_liveness(claim)
         if failure is not None and outcome is not DONE:
             raise failure
@@ -100,6 +107,8 @@ class Lifecycle:
         changes: list[Change] = []
         fields: dict[str, Any] = {}
         if needs_registration(claim):
+            for node in self._shell.store.nodes_with(claim.provider_id):
+                await self._nominations.give(claim, node)
             step = registration(claim, self._shell.store.nodes_with(claim.provider_id))
             await self._take_over(claim, step)
             changes.extend(step.changes)
@@ -137,6 +146,15 @@ class Lifecycle:
             self._shell.log.info("initialized nodeclaim", NodeClaim=claim.name, Node=claim.node_name)
         return claim
 
+    async def _keep_nominated(self, claim: NodeClaim) -> None:
+        """Pods that wait for the node carry its name until it is settled."""
+        if not claim.has(REGISTERED):
+            return
+        if is_settled(claim, self._shell.now()):
+            await self._nominations.take_back(claim)
+        elif node := self._shell.store.get(Node, claim.node_name):
+            await self._nominations.give(claim, node)
+
     async def _check_liveness(self, claim: NodeClaim) -> Outcome:
         now = self._shell.now()
         match liveness(claim, now):
@@ -148,7 +166,8 @@ class Lifecycle:
             case Due(at=at):
                 return Again(until(at, now))
             case _:
-                return DONE
+                settled = settled_at(claim)
+                return DONE if settled is None or settled <= now else Again(until(settled, now))
 
     async def _delete(self, claim: NodeClaim, reason: str) -> None:
         if await self._shell.claims.delete(claim):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from nodesmith.decide.lifecycle.newclaim import planned_pods
+from nodesmith.model.nodeclaim import INITIALIZED, NodeClaim
 from nodesmith.model.pod import Pod
 from nodesmith.model.resources import Resources, fits, minus, total
 from nodesmith.state.snapshot import Snapshot, StateNode
@@ -30,12 +31,12 @@ class Promises:
 
 def keep_promises(snapshot: Snapshot) -> Promises:
     """The snapshot as it will be when every pod that waits for its machine has got it."""
-    waiting = {pod.key: pod for pod in snapshot.pods if pod.is_provisionable}
+    waiting = {pod.key: pod for pod in snapshot.pods if pod.is_waiting}
     kept: dict[str, tuple[Pod, ...]] = {}
     for state in snapshot.nodes:
-        promised = _promised(state, snapshot, waiting) if waiting else ()
+        promised = promised_to(state, waiting, snapshot.taken_at) if waiting else ()
         if promised:
-            kept[state.name] = promised
+            kept[state.name] = tuple(replace(pod, node_name=state.name) for pod in promised)
             for pod in promised:
                 del waiting[pod.key]
     if not kept:
@@ -46,18 +47,30 @@ def keep_promises(snapshot: Snapshot) -> Promises:
     return Promises(replace(snapshot, nodes=nodes, pods=pods), kept)
 
 
-def _promised(state: StateNode, snapshot: Snapshot, waiting: Mapping[str, Pod]) -> tuple[Pod, ...]:
-    """The pods that wait for this machine and have room on it, as if they were there."""
+def promised_to(state: StateNode, waiting: Mapping[str, Pod], now: datetime) -> tuple[Pod, ...]:
+    """Those of the pods that wait for this machine, have room on it, and are not kept another node for."""
     claim = state.claim
-    if claim is None or state.is_deleting or not state.provider_id:
-        return ()
-    if state.is_initialized and snapshot.taken_at - state.initialized_at >= SETTLING:
+    if claim is None or state.is_deleting or not state.provider_id or is_settled(claim, now):
         return ()
     left: Resources = minus(state.allocatable, total(pod.requests for pod in state.pods if not pod.is_terminal))
     promised: list[Pod] = []
     for key in sorted(planned_pods(claim) & waiting.keys()):
         pod = waiting[key]
-        if fits(pod.requests, left):
+        if pod.nominated_node_name in {"", state.name} and fits(pod.requests, left):
             left = minus(left, pod.requests)
-            promised.append(replace(pod, node_name=state.name))
+            promised.append(pod)
     return tuple(promised)
+
+
+def is_settled(claim: NodeClaim, now: datetime) -> bool:
+    """Whether the machine has been fit for so long that what still waits for it will not come."""
+    since = settled_at(claim)
+    return since is not None and now >= since
+
+
+def settled_at(claim: NodeClaim) -> datetime | None:
+    """When that is; None while it is not fit yet."""
+    condition = claim.condition(INITIALIZED)
+    if condition is None or not condition.is_true:
+        return None
+    return condition.changed_at + SETTLING

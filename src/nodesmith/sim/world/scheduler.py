@@ -1,7 +1,7 @@
 """kube-scheduler's part: bind what fits, say of the rest that it is unschedulable.
 
-Among nodes that fit, the emptiest by CPU and memory wins, preferences first; ties go by name. No preemption: a pod that
-waits, waits.
+Among nodes that fit, the emptiest by CPU and memory wins, preferences first; ties go by name. A node that a pod is
+nominated to is tried before, and its room is kept for it; an attempt that fails takes the name away. No preemption.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Scheduler:
         self._order: list[str] = []
         self._namespaces: dict[str, Namespace] = {}
         self._waiting: dict[str, Pod] = {}
+        self._nominated: dict[str, Pod] = {}
         self._mark_node = engine.queue(self._wake)
         self._mark = engine.queue(self._schedule)
         engine.on(POD, self._pod_changed)
@@ -55,6 +56,9 @@ class Scheduler:
     def _pod_changed(self, occurrence: Occurrence) -> None:
         before = (occurrence.before or {}).get("spec", {}).get("nodeName", "")
         pod = occurrence.stored.value(POD) if occurrence.after is not None else None
+        self._nominated.pop(occurrence.key, None)
+        if pod is not None and pod.nominated_node_name and not pod.node_name and pod.is_active:
+            self._nominated[occurrence.key] = pod
         now = pod.node_name if pod is not None and not pod.is_terminal else ""
         if before and before != now:
             self._pods.get(before, {}).pop(occurrence.key, None)
@@ -111,23 +115,51 @@ class Scheduler:
         if pod.has_scheduling_gates:
             self._say(manifest, "False", "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
             return
-        room, reasons = self._room(), Counter[str]()
+        room = self._room()
+        fitting, reasons = self._fitting(manifest, pod, room)
+        if fitting:
+            self._bind(manifest, pod, min(fitting, key=lambda seat: _rank(pod, seat)))
+            return
+        self._waiting[key] = pod
+        if pod.nominated_node_name:
+            set_status(self._server, POD, manifest, {"nominatedNodeName": None})
+            manifest = self._server.get(POD, name, namespace=namespace)
+        self._say(manifest, "False", "Unschedulable", _message(len(room.seats), reasons))
+
+    def _fitting(self, manifest: Manifest, pod: Pod, room: Room) -> tuple[list[Seat], Counter[str]]:
+        """The node the pod is nominated to if it fits there; else all that fit, and why the others do not."""
         fitting: list[Seat] = []
+        reasons = Counter[str]()
         pinned = fit.pinned_node(manifest)
+        nominee = room.seats.get(pod.nominated_node_name)
+        if nominee is not None and self._why_not(pod, nominee, room) is None:
+            return [nominee], reasons
         for seat in room.seats.values():
             if pinned not in {None, seat.node.name}:
                 reasons["node(s) didn't satisfy plugin(s) [NodeAffinity]"] += 1
                 continue
-            reason = fit.why_not(pod, seat, room) or self._volumes.why_not(pod, seat)
+            reason = self._why_not(pod, seat, room)
             if reason is None:
                 fitting.append(seat)
             else:
                 reasons[reason] += 1
-        if fitting:
-            self._bind(manifest, pod, min(fitting, key=lambda seat: _rank(pod, seat)))
-        else:
-            self._waiting[key] = pod
-            self._say(manifest, "False", "Unschedulable", _message(len(room.seats), reasons))
+        return fitting, reasons
+
+    def _why_not(self, pod: Pod, seat: Seat, room: Room) -> str | None:
+        """Why the pod may not run there: with those that are nominated to the node, and without them."""
+        reason = fit.why_not(pod, seat, room) or self._volumes.why_not(pod, seat)
+        if reason is not None or not self._nominated:
+            return reason
+        more = {
+            each.key: each
+            for each in self._nominated.values()
+            if each.nominated_node_name == seat.node.name and each.key != pod.key and _priority(each) >= _priority(pod)
+        }
+        if not more:
+            return None
+        fuller = Seat.of(seat.node, {**seat.pods, **more})
+        seats = {**room.seats, seat.node.name: fuller}
+        return fit.why_not(pod, fuller, Room(seats, room.namespaces))
 
     def _bind(self, manifest: Manifest, pod: Pod, seat: Seat) -> None:
         self._waiting.pop(pod.key, None)
@@ -139,6 +171,10 @@ class Scheduler:
         told = {"type": "PodScheduled", "status": status, "reason": reason, "message": message}
         change = {key: value for key, value in told.items() if value}
         set_status(self._server, POD, manifest, {"conditions": with_conditions(manifest, self._clock.now(), change)})
+
+
+def _priority(pod: Pod) -> int:
+    return pod.spec.priority or 0
 
 
 def _rank(pod: Pod, seat: Seat) -> tuple[int, int, int, str]:

@@ -2,9 +2,10 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from nodesmith.decide.lifecycle.promises import keep_promises
+from nodesmith.decide.lifecycle.promises import SETTLING, is_settled, keep_promises, settled_at
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.pod import Pod
 from nodesmith.state.snapshot import Snapshot, StateNode
@@ -64,6 +65,18 @@ def test_a_machine_that_is_not_known_or_leaves_promises_nothing() -> None:
     assert promised(StateNode(None, bought(provider_id="")), waiting("a")) == []
     assert promised(StateNode(None, bought(), is_marked=True), waiting("a")) == []
     assert promised(StateNode(None, bought(keys=[])), waiting("a")) == []
+
+
+def test_a_pod_that_is_nominated_is_promised_where_it_is_nominated_to() -> None:
+    here, elsewhere = (replace(waiting(name), nominated_node_name=node) for name, node in (("a", "claim"), ("b", "x")))
+    assert promised(StateNode(None, bought()), here, elsewhere) == ["a"]
+
+
+def test_settling_begins_when_the_machine_is_fit() -> None:
+    assert settled_at(bought()) is None
+    fit_since = bought(condition("Initialized", since=ago(seconds=5)))
+    assert settled_at(fit_since) == NOW - timedelta(seconds=5) + SETTLING
+    assert not is_settled(fit_since, NOW)
 
 
 def test_nothing_changes_where_nothing_was_promised() -> None:

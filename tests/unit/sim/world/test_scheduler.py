@@ -156,6 +156,54 @@ def test_gated_pods_are_not_scheduled() -> None:
     live(story)
 
 
+def nominate(bench: Bench, name: str, node: str) -> None:
+    bench.server.patch(POD, name, {"status": {"nominatedNodeName": node}}, namespace="default", subresource="status")
+
+
+def test_a_nominated_node_is_tried_first_and_kept_from_those_no_more_important() -> None:
+    async def story(bench: Bench) -> None:
+        bench.world.apply(pod("kept", containers=[container(cpu="1500m")]))
+        bench.world.engine.settle()
+        small = await bench.machine()
+        await bench.rest()
+        (name,) = [each["metadata"]["name"] for each in bench.server.list(NODE)]
+        nominate(bench, "kept", name)
+        await bench.node("m7g.4xlarge")
+        bench.admit(name)
+        await bench.rest()
+        assert small.provider_id
+        assert bench.places()["kept"] == name
+
+    live(story)
+
+
+def test_the_room_of_a_nominated_pod_is_not_given_away() -> None:
+    async def story(bench: Bench) -> None:
+        node = await bench.node()
+        bench.world.apply(pod("kept", containers=[container(cpu="1500m")], nodeSelector={"disk": "ssd"}))
+        bench.world.engine.settle()
+        nominate(bench, "kept", node)
+        bench.world.apply(pod("other", containers=[container(cpu="1")]))
+        bench.world.apply(pod("urgent", containers=[container(cpu="1")], priorityClassName="system-cluster-critical"))
+        await bench.rest()
+        assert bench.places() == {"kept": "", "other": "", "urgent": node}
+
+    live(story)
+
+
+def test_an_attempt_that_fails_takes_the_nomination_away() -> None:
+    async def story(bench: Bench) -> None:
+        node = await bench.node()
+        bench.world.apply(pod("kept", containers=[container(cpu="64")]))
+        bench.world.engine.settle()
+        nominate(bench, "kept", node)
+        assert bench.find(POD, "kept")["status"]["nominatedNodeName"] == node
+        await bench.rest(400)
+        assert "nominatedNodeName" not in bench.find(POD, "kept")["status"]
+
+    live(story)
+
+
 def test_a_volume_is_made_where_its_pod_goes_and_ties_it_there() -> None:
     async def story(bench: Bench) -> None:
         in_a = await bench.node(zone=A)
