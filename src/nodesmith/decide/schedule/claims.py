@@ -7,7 +7,7 @@ offering that their requirements admit and on which no rule between pods would b
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -46,12 +46,23 @@ class Claims:
         self._packing = packing
         self._world = packing.world
         self._stated: dict[tuple[int, frozenset[int], tuple[tuple[str, int], ...]], tuple[Requirements, Flags]] = {}
+        self._alike: dict[tuple[int, frozenset[tuple[tuple[int, int], int]]], PlannedClaim] = {}
+        self._reaches: dict[tuple[int, frozenset[tuple[int, int]]], Reach] = {}
+        self._cheapest: dict[tuple[int, bytes], tuple[int, float]] = {}
         self._asked: list[Requirements] = []
         self._numbers: dict[Requirements, int] = {}
         self._number: dict[int, int] = {}
 
     def claim(self, bin_: int, pods: Iterable[str]) -> PlannedClaim:
         """The claim of a bin."""
+        key = (int(self._packing.offer[bin_]), frozenset(self._packing.contents[bin_].items()))
+        alike = self._alike.get(key)
+        if alike is None:
+            alike = self._alike[key] = self._claim(bin_)
+        return replace(alike, pods=tuple(sorted(pods)))
+
+    def _claim(self, bin_: int) -> PlannedClaim:
+        """The claim of a bin, pods left out; the same for all bins of that offer with as many pods of each class."""
         reach, used = self.reach(bin_), self._packing.used(bin_)
         universe, menu, requirements = self._world.universe, reach.menu, reach.requirements
         planned = universe.offerings[int(self._packing.offer[bin_]) % len(universe)]
@@ -68,7 +79,7 @@ class Claims:
             requirements=relaxed or requirements,
             instance_types=tuple(universe.types[kind].name for kind in listed),
             requests=self._requests(used, menu.overheads[at].min(axis=0)),
-            pods=tuple(sorted(pods)),
+            pods=(),
             cheapest=Purchase(
                 universe.types[int(menu.kinds[fitting[0]])].name,
                 cheapest.zone,
@@ -89,16 +100,32 @@ class Claims:
         offer = int(self._packing.offer[bin_])
         if world.is_reserved[offer % len(universe)]:
             return offer, float(universe.price[offer % len(universe)])
-        reach = self.reach(bin_)
-        fitting = reach.menu.fitting(self._packing.used(bin_))
-        best = int(reach.menu.offers[fitting[0]])
-        price = float(universe.price[best])
-        if universe.is_spot[best]:
-            price *= 1 + world.problem.options.spot_risk / int(reach.menu.spots[fitting].sum())
-        return reach.template.index * len(universe) + best, price
+        reach, used = self.reach(bin_), self._packing.used(bin_)
+        key = (id(reach.menu), used.tobytes())
+        known = self._cheapest.get(key)
+        if known is None:
+            fitting = reach.menu.fitting(used)
+            best = int(reach.menu.offers[fitting[0]])
+            price = float(universe.price[best])
+            if universe.is_spot[best]:
+                price *= 1 + world.problem.options.spot_risk / int(reach.menu.spots[fitting].sum())
+            known = self._cheapest[key] = (reach.template.index * len(universe) + best, price)
+        return known
 
     def reach(self, bin_: int) -> Reach:
         """Everything that the bin may turn out to be, if its pods fit."""
+        offer = int(self._packing.offer[bin_])
+        index, offering = divmod(offer, len(self._world.universe))
+        limited = self._within_limits(self._world.templates[index], offering)
+        if limited is not None:
+            return self._reach(bin_, limited)
+        key = (offer, frozenset(self._packing.contents[bin_]))
+        known = self._reaches.get(key)
+        if known is None:
+            known = self._reaches[key] = self._reach(bin_, None)
+        return known
+
+    def _reach(self, bin_: int, limited: Flags | None) -> Reach:
         world, packing = self._world, self._packing
         offer = int(packing.offer[bin_])
         index, offering = divmod(offer, len(world.universe))
@@ -115,7 +142,6 @@ class Claims:
                 template, [self._asked[each] for each in sorted(alternatives)], pins
             )
         requirements, offerings = stated
-        limited = self._within_limits(template, offering)
         offerings = offerings if limited is None else offerings & limited
         for alike in (self._free_ports(bin_, template), self._counted_alike(bin_, index, offer)):
             if alike is None:

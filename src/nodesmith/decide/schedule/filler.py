@@ -59,6 +59,8 @@ class Filler:
             return False
         self._take(each, bin_, 1)
         self.fill(bin_)
+        if list(packing.contents[bin_]) == [(each.index, level)] and not rules.keys:
+            self._placer.repeat(each, level, bin_)
         return True
 
     def fill(self, bin_: int) -> None:

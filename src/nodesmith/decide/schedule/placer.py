@@ -65,6 +65,17 @@ class Placer:
         elif not any(company.is_first(self._packing.tally) for company in rules.host_affinity):
             self._fill(each, level, rules, count)
 
+    def repeat(self, each: PodClass, level: int, bin_: int) -> None:
+        """The machine, on which the class is alone, is there again for half of the pods of the class that are left.
+
+        Only for a class whose rules look at hosts at most.
+        """
+        taken, offer = self._packing.contents[bin_][each.index, level], int(self._packing.offer[bin_])
+        for _ in range(int(self._crowd.left[each.index]) // (2 * taken)):
+            if self._packing.ledger.open_offers() is not None:
+                break
+            self._put(each, level, self._packing.open(offer), taken)
+
     def level(self, order: Sequence[PodClass]) -> None:
         """Pods found a place once the hosts that there are, none of which can be added, are all there is."""
         for each in order:
@@ -117,18 +128,8 @@ class Placer:
                 break
             taken = min(left, room)
             self._put(each, level, opened, taken)
-            left -= taken
-            left -= self._repeat(each, level, int(self._packing.offer[opened]), taken, left)
-
-    def _repeat(self, each: PodClass, level: int, offer: int, taken: int, left: int) -> int:
-        """The same machine again while much more than one machine of pods is left: half of what it would take."""
-        repeated = 0
-        for _ in range(left // (2 * taken)):
-            if self._packing.ledger.open_offers() is not None:
-                break
-            self._put(each, level, self._packing.open(offer), taken)
-            repeated += taken
-        return repeated
+            self.repeat(each, level, opened)
+            left = int(self._crowd.left[each.index])
 
     def _fill(self, each: PodClass, level: int, rules: Rules, count: int) -> int:
         """How many went into bins that are there: nodes first, then the bins they fill best."""
