@@ -131,12 +131,16 @@ def schedule(problem: Problem, stock: Stock | None = None, is_time_up: TimeIsUp 
     Args:
         problem: what is asked.
         stock: problems of one decision may share one, which only saves time.
-        is_time_up: asked between steps of improvement; a plan whose improvement it ends may be dearer.
+        is_time_up: asked between attempts and between steps of improvement; a plan on which it ends all further
+            work may be dearer.
     """
     world = World(problem, stock)
     if problem.options.pricing is PricingPolicy.KARPENTER:
         return plan_by(world, KARPENTER)
-    attempts = [Attempt(world, strategy) for strategy in _tried(len(problem.pods))]
+    attempts: list[Attempt] = []
+    for strategy in _tried(len(problem.pods)):
+        if not attempts or is_time_up is None or not is_time_up():
+            attempts.append(Attempt(world, strategy))
     if any(attempt.unplaced for attempt in attempts):
         attempts.append(Attempt(world, KARPENTER))
         if world.limits_left:

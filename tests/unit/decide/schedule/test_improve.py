@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from nodesmith.decide.schedule.problem import Options, Problem
-from nodesmith.decide.schedule.solve import FILLED, PORTFOLIO, Attempt, Strategy, schedule
+from nodesmith.decide.schedule.solve import FILLED, PORTFOLIO, Attempt, Strategy, plan_by, schedule
 from nodesmith.decide.schedule.validate import validate
 from nodesmith.decide.schedule.world import World
 from nodesmith.model import labels
@@ -53,10 +53,17 @@ def test_the_time_ends_it() -> None:
     assert not validate(asked, attempt.plan())
 
 
-def test_no_step_is_the_first_attempt() -> None:
+def test_without_time_the_first_attempt_stands() -> None:
+    asked = mixed()
+    plan = schedule(asked, is_time_up=lambda: True)
+    assert plan == plan_by(World(asked), FILLED)
+    assert not validate(asked, plan)
+
+
+def test_no_step_is_the_best_attempt_as_it_comes() -> None:
     asked = mixed()
     plan = schedule(replace(asked, options=Options(steps=0)))
-    assert plan == schedule(asked, is_time_up=lambda: True)
+    assert plan.price.dollars == pytest.approx(min(plan_by(World(asked), each).price.dollars for each in PORTFOLIO))
 
 
 def test_flexible_pods_do_not_ride_on_dear_machines() -> None:
