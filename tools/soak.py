@@ -11,11 +11,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from tests.functional.soak.size import FULL, SMALL
 from tests.functional.soak.soak import Report, soak
 
 
@@ -26,6 +28,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--hours", type=float, default=24, help="of virtual time, before the hour of peace")
     parser.add_argument("--plain", action="store_true", help="plan with the plain greedy, as `make test` does")
+    parser.add_argument("--small", action="store_true", help="in small worlds, where every trouble happens as well")
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side")
     arguments = parser.parse_args()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
@@ -33,7 +36,8 @@ def main() -> int:
     seen: Counter[str] = Counter()
     os.nice(10)
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        for line, report in pool.map(run_one, seeds, [arguments.hours] * len(seeds), [arguments.plain] * len(seeds)):
+        every = (repeat(arguments.hours), repeat(arguments.plain), repeat(arguments.small))
+        for line, report in pool.map(run_one, seeds, *every):
             print(line, flush=True)
             failed += report is None
             seen.update(report.seen if report is not None else {})
@@ -42,20 +46,26 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def run_one(seed: int, hours: float, is_plain: bool) -> tuple[str, Report | None]:  # noqa: FBT001 - mapped over processes
+def run_one(
+    seed: int,
+    hours: float,
+    is_plain: bool,  # noqa: FBT001 - mapped over processes
+    is_small: bool,  # noqa: FBT001 - mapped over processes
+) -> tuple[str, Report | None]:
     """What to tell of the seed, and its report unless a law was broken."""
-    started = perf_counter()
+    started = process_time()
     try:
-        report = soak(seed, hours=hours, is_plain=is_plain)
+        report = soak(seed, hours=hours, is_plain=is_plain, size=SMALL if is_small else FULL)
     except Exception as error:  # noqa: BLE001 - whatever it was, the seed has to be told
         causes = "\n".join(str(cause) for cause in _causes(error))
         notes = "\n".join(getattr(error, "__notes__", ()))
         plain = " --plain" if is_plain else ""
-        replay = f"make soak SEEDS=1 ARGS='--first {seed} --hours {hours:g}{plain}'"
+        small = " --small" if is_small else ""
+        replay = f"make soak SEEDS=1 ARGS='--first {seed} --hours {hours:g}{plain}{small}'"
         return f"{causes}\n{notes}\nseed {seed} FAILED; again: {replay}", None
     moves = ", ".join(f"{count} {name}" for name, count in sorted(report.commands.items())) or "no commands"
-    took = perf_counter() - started
-    return f"seed {seed}: {report.machines} machines, {report.crashes} crashes, {moves} ({took:.1f} s)", report
+    took = process_time() - started
+    return f"seed {seed}: {report.machines} machines, {report.crashes} crashes, {moves} ({took:.1f} s of CPU)", report
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

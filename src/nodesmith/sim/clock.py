@@ -76,7 +76,7 @@ class _JumpingSelector(selectors.DefaultSelector):
         Raises:
             StandsStill: when there is nothing to wait for.
         """
-        ready: list[tuple[selectors.SelectorKey, int]] = super().select(0)
+        ready: list[tuple[selectors.SelectorKey, int]] = super().select(0) if self._has_sockets(timeout) else []
         if ready or (timeout is not None and timeout <= 0):
             return ready
         if timeout is None:
@@ -85,6 +85,10 @@ class _JumpingSelector(selectors.DefaultSelector):
             time.sleep(timeout * self._pace)  # noqa: TID251 - shown at a pace that people can follow
         self._clock.advance(timeout)
         return ready
+
+    def _has_sockets(self, timeout: float | None) -> bool:
+        """Whether the system has to be asked: the loop's own pipe tells nothing that is not known while timers run."""
+        return timeout is None or len(self.get_map()) > 1
 
 
 def run(

@@ -14,7 +14,7 @@ from typing import Any
 
 from nodesmith.adapters.memory.catalog import catalog
 from nodesmith.adapters.memory.cloud import MemoryCloud, Rented, Timing
-from nodesmith.adapters.memory.cluster import MemoryCluster
+from nodesmith.adapters.memory.cluster import BOOKMARK_EVERY, MemoryCluster
 from nodesmith.adapters.memory.faults import Faults
 from nodesmith.adapters.memory.queue import MemoryQueue
 from nodesmith.adapters.memory.recording import RecordedEvents, RecordedMetrics, RecordedScenarios
@@ -30,6 +30,7 @@ from nodesmith.controllers.zonal_shift import AskForShifts
 from nodesmith.decide.disrupt.decide import decide, validate
 from nodesmith.decide.schedule.checked import Solve
 from nodesmith.decide.schedule.solve import schedule
+from nodesmith.model.instancetype import InstanceType
 from nodesmith.model.labels import CAPACITY_TYPE, SPOT
 from nodesmith.model.meta import Condition
 from nodesmith.model.node import Node
@@ -105,14 +106,23 @@ class SilentHosts(MemoryHosts):
 class SmallWorld:
     """A cluster, a cloud, and what goes on in them."""
 
-    def __init__(self, clock: VirtualClock, *, seed: int = 1, pace: Pace = PACE) -> None:
+    def __init__(
+        self,
+        clock: VirtualClock,
+        *,
+        seed: int = 1,
+        pace: Pace = PACE,
+        types: Sequence[InstanceType] | None = None,
+        bookmark_every: timedelta = BOOKMARK_EVERY,
+    ) -> None:
         self.clock = clock
         base = Base(clock, seed=seed)
         self.server = base.server
         self.faults = Faults(base.random("faults"))
-        self.cluster = MemoryCluster(base.server, clock, faults=self.faults)
+        self.cluster = MemoryCluster(base.server, clock, faults=self.faults, bookmark_every=bookmark_every)
+        self.types = types if types is not None else catalog()
         timing = Timing(pending=timedelta(seconds=5), shutting_down=timedelta(seconds=20))
-        self.cloud = MemoryCloud(catalog(), clock, base.random("cloud"), timing=timing, faults=self.faults)
+        self.cloud = MemoryCloud(self.types, clock, base.random("cloud"), timing=timing, faults=self.faults)
         self.hosts = SilentHosts(self.cloud)
         self.world = World(base, self.hosts, pace=pace)
         self.queue = MemoryQueue(clock)
@@ -195,10 +205,12 @@ class SmallWorld:
         await self.clock.sleep(duration)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """The world goes on while the block does."""
+    async def running(self, *, has_steps: bool = True) -> AsyncIterator[None]:
+        """The world goes on while the block does; only with steps is `on_step` asked."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self.world.run(), name="world"), group.create_task(self._step(), name="steps")]
+            tasks = [group.create_task(self.world.run(), name="world")]
+            if has_steps:
+                tasks.append(group.create_task(self._step(), name="steps"))
             try:
                 yield
             finally:

@@ -9,7 +9,7 @@ from nodesmith.adapters.memory.faults import Fault
 from nodesmith.api.kinds import NODE
 from nodesmith.decide.disrupt.decide import decide
 from nodesmith.model.labels import DO_NOT_DISRUPT
-from nodesmith.ports.errors import Conflict
+from nodesmith.ports.errors import Conflict, Unavailable
 from nodesmith.sim.clock import VirtualClock, run
 from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node_pool
 from tests.functional.disruption.scenes import (
@@ -153,5 +153,20 @@ def test_one_pools_failures_do_not_keep_another_from_its_turn() -> None:
             took = await world.until(lambda: bought(world) == [SMALL, "r7g.4xlarge"], within=10 * MINUTE)
             assert took < timedelta(minutes=5)
             await world.until(lambda: has_no_trace(world) and world.all_running())
+
+    run(story)
+
+
+def test_a_command_that_could_not_be_started_is_tried_again_within_five_minutes_however_often_that_failed() -> None:
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        async with world.running(), world.controlled():
+            await several(world, 1)
+            down = Fault(verbs={"patch"}, kinds={"Node"}, error=lambda: Unavailable("no answer"), times=6)
+            world.faults.rules.append(down)
+            world.app("web", 0)
+            await world.until(lambda: down.times == 0, within=HOUR)
+            assert world.machines(), "it has failed up to here"
+            await world.until(lambda: not world.machines(), within=7 * MINUTE)
 
     run(story)

@@ -10,27 +10,23 @@ from datetime import datetime, timedelta
 
 from nodesmith.controllers.build import Controllers
 from nodesmith.controllers.shell import Gates, Options
-from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.disrupt.standing import greedy
 from nodesmith.decide.schedule.problem import Problem
 from nodesmith.decide.schedule.solve import schedule
 from nodesmith.model.taints import DISRUPTED
 from nodesmith.plan.schedule import SchedulePlan
 from nodesmith.sim.clock import VirtualClock, run
-from nodesmith.sim.world.kubelet import Pace
 from tests.functional.controllers.cutting import CutQueue, Scissors
 from tests.functional.controllers.smallworld import SmallWorld
 from tests.functional.soak.lawful import LawfulCloud, LawfulCluster, LawfulLog
 from tests.functional.soak.laws import Broken, Laws
+from tests.functional.soak.size import FULL, Size
 from tests.functional.soak.troubles import Troubles
 
 LOOK_EVERY = timedelta(seconds=20)
 PEACE = timedelta(hours=1)
 WATCHED = timedelta(minutes=20)
-POLICY = Policy(effort=4000, foresight=0)
-"""What is soaked is how decisions are carried out: they need not look far ahead, but at every node in one pass."""
-
-PACE = Pace(look_every=timedelta(seconds=7))
+BOOKMARKS_EVERY = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class Report:
     """How often each law had something to judge."""
 
 
-def soak(seed: int, *, hours: float = 24, is_plain: bool = False) -> Report:
+def soak(seed: int, *, hours: float = 24, is_plain: bool = False, size: Size = FULL) -> Report:
     """Run the seed's world; a plain one plans with the plain greedy, which takes a sixth of the time.
 
     Raises:
@@ -54,7 +50,7 @@ def soak(seed: int, *, hours: float = 24, is_plain: bool = False) -> Report:
     soaked: list[Soaked] = []
 
     async def main(clock: VirtualClock) -> Report:
-        soaked.append(Soaked(clock, seed, is_plain=is_plain))
+        soaked.append(Soaked(clock, seed, is_plain=is_plain, size=size))
         return await soaked[0].live(timedelta(hours=hours))
 
     try:
@@ -68,21 +64,22 @@ def soak(seed: int, *, hours: float = 24, is_plain: bool = False) -> Report:
 class Soaked:
     """A world and its troubles."""
 
-    def __init__(self, clock: VirtualClock, seed: int, *, is_plain: bool = False) -> None:
+    def __init__(self, clock: VirtualClock, seed: int, *, is_plain: bool = False, size: Size = FULL) -> None:
         self._is_plain = is_plain
+        self._size = size
         self._clock = clock
         self._seed = seed
         self._rng = random.Random(f"{seed}:life")
-        self.world = SmallWorld(clock, seed=seed, pace=PACE)
+        self.world = SmallWorld(clock, seed=seed, pace=size.pace(), types=size.types(), bookmark_every=BOOKMARKS_EVERY)
         self.laws = Laws(self.world)
         self.world.log = LawfulLog(self.laws)
-        self.troubles = Troubles(self.world, self.laws, random.Random(f"{seed}:troubles"))
+        self.troubles = Troubles(self.world, self.laws, random.Random(f"{seed}:troubles"), size)
         self._starts = 0
 
     async def live(self, duration: timedelta) -> Report:
         """Troubles for so long, then peace."""
         self.troubles.set_up()
-        async with self.world.running():
+        async with self.world.running(has_steps=False):
             ends = self._clock.now() + duration
             next_trouble = self._clock.now() + timedelta(minutes=5)
             while self._clock.now() < ends:
@@ -105,7 +102,7 @@ class Soaked:
                 if self._clock.now() >= next_trouble:
                     before = self.troubles.crashes
                     self.troubles.next()
-                    next_trouble = self._clock.now() + timedelta(minutes=self._rng.uniform(0.5, 20))
+                    next_trouble = self._clock.now() + timedelta(minutes=self._rng.uniform(*self._size.pause_minutes))
                     if self.troubles.crashes > before:
                         await self._arm(scissors)
         self.laws.is_alive = False
@@ -140,10 +137,11 @@ class Soaked:
         cluster = LawfulCluster(self.world.cluster, scissors, self.laws)
         cloud = LawfulCloud(self.world.cloud, scissors, self.laws)
         queue = CutQueue(self.world.queue, scissors)
+        policy = self._size.policy()
         options = Options(
             cluster_name="soaked",
             gates=Gates(node_repair=True, static_capacity=True),
-            policy=replace(POLICY, options=greedy(POLICY.options)) if self._is_plain else POLICY,
+            policy=replace(policy, options=greedy(policy.options)) if self._is_plain else policy,
             workers=3,
         )
         seed = self._seed * 1000 + self._starts

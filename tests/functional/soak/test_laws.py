@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +22,7 @@ from nodesmith.controllers.nodeclaim.finalizer import Finalizer
 from nodesmith.controllers.nodeclaim.upkeep import Expiration
 from nodesmith.controllers.provisioning.provisioner import Provisioner
 from nodesmith.decide.disrupt import budgets, evaluate
+from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.lifecycle.drain import DrainStep, ForcedDeletion, next_drain
 from nodesmith.model.money import UsdPerHour
 from nodesmith.ports.errors import Unavailable
@@ -32,6 +32,7 @@ from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node
 from tests.functional.soak import soak as soak_module
 from tests.functional.soak.lawful import LawfulCloud, LawfulCluster, LawfulLog
 from tests.functional.soak.laws import Broken, Laws
+from tests.functional.soak.size import Size
 from tests.functional.soak.soak import Soaked, soak
 
 LOOK_EVERY = timedelta(seconds=5)
@@ -215,7 +216,7 @@ def test_a_world_that_does_not_come_to_rest(monkeypatch: MonkeyPatch) -> None:
         return "Always"
 
     monkeypatch.setattr(MemoryCloud, "drift_of", drifted)
-    monkeypatch.setattr(soak_module, "POLICY", replace(soak_module.POLICY, calm=timedelta(0)))
+    monkeypatch.setattr(Size, "policy", lambda size: Policy(effort=size.effort, foresight=0, calm=timedelta(0)))
     monkeypatch.setattr(soak_module, "PEACE", timedelta(minutes=5))
     monkeypatch.setattr(soak_module, "WATCHED", timedelta(minutes=5))
     with pytest.RaisesGroup(

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from nodesmith.adapters.memory.catalog import ZONES, catalog
 from nodesmith.adapters.memory.faults import Fault
 from nodesmith.api.kind import Manifest
 from nodesmith.api.kinds import NODE, NODE_CLAIM, NODE_POOL, POD
@@ -16,6 +15,7 @@ from nodesmith.model.labels import CAPACITY_TYPE, ON_DEMAND, SPOT
 from nodesmith.ports.errors import CreateFailed, Throttled, Unavailable
 from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node_pool
 from tests.functional.soak.laws import Laws
+from tests.functional.soak.size import Size
 
 
 @dataclass
@@ -25,6 +25,7 @@ class Troubles:
     world: SmallWorld
     laws: Laws
     rng: random.Random
+    size: Size
     lasting: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
     crashes: int = 0
     apps: dict[str, int] = field(default_factory=dict)
@@ -33,9 +34,9 @@ class Troubles:
     def set_up(self) -> None:
         """Pools and apps."""
         self.world.apply(NODE_CLASS)
-        for number in range(self.rng.randint(1, 3)):
+        for number in range(self.rng.randint(*self.size.pools)):
             self.world.apply(self._pool(f"pool-{number}"))
-        for _ in range(self.rng.randint(3, 6)):
+        for _ in range(self.rng.randint(*self.size.apps)):
             self.new_app()
         agent = {"name": "agent", "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}}}
         template = {
@@ -62,7 +63,7 @@ class Troubles:
         }
         more: dict[str, Any] = {}
         if self.rng.random() < 0.3:
-            more["limits"] = {"cpu": self.rng.choice(["24", "64"])}
+            more["limits"] = {"cpu": self.rng.choice(self.size.limits)}
         if self.rng.random() < 0.3:
             more["template"] = {"terminationGracePeriod": self.rng.choice(["5m", "15m"])}
         expire_after = self.rng.choice(["720h", "720h", "5h"])
@@ -72,7 +73,7 @@ class Troubles:
     def new_app(self) -> None:
         """Somebody deploys something."""
         name = f"app-{len(self.apps)}"
-        replicas = self.rng.randint(1, 8)
+        replicas = self.rng.randint(*self.size.replicas)
         self.apps[name] = replicas
         self.world.app(
             name,
@@ -121,7 +122,7 @@ class Troubles:
 
     def scale(self) -> None:
         name = self.rng.choice(sorted(self.apps))
-        self.apps[name] = self.rng.choice([0, 1, 2, 4, 8, 12])
+        self.apps[name] = self.rng.choice(self.size.scales)
         self.world.app(name, self.apps[name])
 
     def reclaim(self) -> None:
@@ -164,7 +165,8 @@ class Troubles:
 
     def run_dry(self) -> None:
         left = self.world.cloud.left
-        pools = [(kind.name, zone, terms) for kind in catalog() for zone in ZONES for terms in (SPOT, ON_DEMAND)]
+        kinds, zones = self.size.types(), self.size.zones
+        pools = [(kind.name, zone, terms) for kind in kinds for zone in zones for terms in (SPOT, ON_DEMAND)]
         dry = self.rng.sample(pools, self.rng.randint(len(pools) // 4, len(pools) - 4))
         left.update(dict.fromkeys(dry, 0))
         self._until_later(20, 60, left.clear)

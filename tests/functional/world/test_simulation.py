@@ -65,14 +65,22 @@ def check_books(simulation: Simulation) -> None:
     assert not machines or max(machines.values()) == 1
 
 
+def has_joined(simulation: Simulation) -> bool:
+    """Whether every claim has its machine, and every machine is a node."""
+    claims = simulation.base.server.list(NODE_CLAIM)
+    machines = len(simulation.cloud.living())
+    is_launched = all("providerID" in (claim.get("status") or {}) for claim in claims)
+    return is_launched and len(claims) == len(simulation.base.server.list(NODE)) == machines
+
+
 async def grow_and_shrink(simulation: Simulation) -> None:
     server = simulation.base.server
     simulation.world.apply(node_class(), pool(), deployment("web", 12), deployment("api", 5, "900m"))
     assert await simulation.until(
         lambda: running(simulation, "web") == 12 and running(simulation, "api") == 5, within=MINUTES[30]
     )
-    # All may run while a machine that was bought for some of them has yet to join.
-    assert await simulation.until(lambda: len(server.list(NODE)) == len(simulation.cloud.living()), within=MINUTES[15])
+    # All may run while a machine that was bought for some of them has yet to join, or yet to be launched.
+    assert await simulation.until(lambda: has_joined(simulation), within=MINUTES[15])
     check_books(simulation)
     grown = len(simulation.cloud.living())
     server.patch(DEPLOYMENT, "web", {"spec": {"replicas": 1}}, namespace="default")

@@ -85,6 +85,8 @@ class MemoryCloud:
         self.faults = faults or no_faults()
         self.rented: dict[str, Rented] = {}
         """Every machine ever made, by provider id."""
+        self._remaining: dict[str, Rented] = {}
+        """Those that were not yet terminated when somebody last looked."""
         self.left: dict[Pool, int] = {}
         """Pools with a limited number of machines left; a pool that is not here has enough."""
         self.unready: set[str] = set()
@@ -193,7 +195,11 @@ class MemoryCloud:
 
     def living(self) -> Sequence[Rented]:
         """Every machine that is not terminated, in the order they were made."""
-        return [each for each in self.rented.values() if self._state(each) != "terminated"]
+        now = self._clock.now()
+        gone = [key for key, each in self._remaining.items() if each.terminated_at and each.terminated_at <= now]
+        for provider_id in gone:
+            del self._remaining[provider_id]
+        return list(self._remaining.values())
 
     def state_of(self, provider_id: str) -> str:
         """The machine's state now; `terminated` when it never was."""
@@ -265,7 +271,7 @@ class MemoryCloud:
             launched_at_s=self._clock.now().timestamp(),
         )
         rented = Rented(machine, claim, offering.price, self._clock.now() + self.timing.pending)
-        self.rented[provider_id] = rented
+        self.rented[provider_id] = self._remaining[provider_id] = rented
         self._tell(provider_id)
         return rented
 

@@ -39,10 +39,10 @@ SHORT_REST: Final = timedelta(minutes=1)
 """How long a node is left alone after a command for it was not upheld: the cluster is on the move there."""
 
 REST: Final = timedelta(minutes=5)
-"""The same after a command failed; twice as long each further time."""
+"""The same after a command failed; twice as long each further time. One that could not even be started, because the
+API server did not answer or somebody else wrote at the same time, is no sign of a bad node: that rest ends here."""
 
-MOST_RESTS: Final = 4
-
+LONGEST_REST: Final = 16 * REST
 
 _PASSING: Final = frozenset({StayCode.POOL_BUDGET, StayCode.RESTING, StayCode.YOUNG, StayCode.NOMINATED})
 
@@ -171,6 +171,7 @@ class DisruptionLoop:
             await self._queue.start(command, id_)
         except PortError as error:
             self._shell.log.warning("command not started", command=id_, error=f"{type(error).__name__}: {error}")
+            self._rest_longer(command.nodes, first=SHORT_REST, longest=REST)
             return
         self._record(command, id_)
 
@@ -218,11 +219,11 @@ class DisruptionLoop:
         self._shell.log.info("command not upheld", reason=answer.reason.value, detail=answer.detail)
         return None
 
-    def _rest_longer(self, nodes: Sequence[str]) -> None:
+    def _rest_longer(self, nodes: Sequence[str], *, first: timedelta = REST, longest: timedelta = LONGEST_REST) -> None:
         for node in nodes:
             failures = self._failures[node] = self._failures.get(node, 0) + 1
-            until = self._shell.now() + REST * 2 ** min(failures - 1, MOST_RESTS)
-            self._memory = self._memory.resting_until((node,), until)
+            rest = min(first * 2 ** min(failures - 1, 10), longest)
+            self._memory = self._memory.resting_until((node,), self._shell.now() + rest)
 
     def _record(self, command: Command, id_: str) -> None:
         record = DecisionRecord(

@@ -110,7 +110,7 @@ class CommandQueue:
             await self._set_up(command, record)
         except PortError:
             del self._running[id_]
-            await self._take_back(record, frozenset(record.candidates))
+            await self._take_back(record, frozenset())
             raise
         self._enqueue(record)
         self._tell_started(command, record)

@@ -19,6 +19,7 @@ from nodesmith.decide.disrupt.drift import replace_drifted, replace_drifted_stat
 from nodesmith.decide.disrupt.emptiness import delete_empty, empty_nodes
 from nodesmith.decide.disrupt.evaluate import Evaluator, Proposal
 from nodesmith.decide.disrupt.foreseen import AHEAD, foresee
+from nodesmith.decide.disrupt.fruitless import Fruitless, Ground
 from nodesmith.decide.disrupt.policy import Policy, Way
 from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.rationing import Ration
@@ -223,12 +224,20 @@ class _Pass:
         self.eligible[DisruptionReason.UNDERUTILIZED] = len(eligible) + len(over)
         if not eligible:
             return None
+        ground = Ground.of(self.scene, eligible, ration)
+        before = self.memory.fruitless
+        if before is not None and before.ground.is_as(ground):
+            self._note(before.stays)
+            return None
         consolidation = Consolidation(self.scene, ration, self.memory, self._follow)
         proposal = consolidation.choose(eligible)
         self.memory = consolidation.memory
         self.weighed = tuple(consolidation.evaluator.weighed)
         self.is_cut_short |= consolidation.is_cut_short
-        self._note(_explained(each, consolidation.evaluator, found=proposal is not None) for each in eligible)
+        explained = [_explained(each, consolidation.evaluator, found=proposal is not None) for each in eligible]
+        self._note(explained)
+        is_fruitless = proposal is None and not consolidation.is_cut_short
+        self.memory = replace(self.memory, fruitless=Fruitless(ground, tuple(explained)) if is_fruitless else None)
         return proposal.command() if proposal is not None else None
 
     def _follow(self, command: Command, way: Way) -> End:

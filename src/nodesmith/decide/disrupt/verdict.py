@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from nodesmith.decide.disrupt.budgets import Allowance
+from nodesmith.decide.disrupt.fruitless import Fruitless
 from nodesmith.decide.disrupt.scene import Shared
 from nodesmith.decide.disrupt.simulate import Care
 from nodesmith.decide.disrupt.worth import Weighed
@@ -37,14 +38,15 @@ class Memory:
     `resting` are nodes whose last command failed or was not upheld, with the moment until which they are left alone: so
     that one node's failures never starve the others. `intent` are the steps that follow the last command, in order.
     `looked_at` are nodes whose leaving alone was asked about in this round: when the effort is short, the next pass
-    asks about the others first; `tried` are drifted nodes whose pods had no place in this round. `shared` is what the
-    next pass need not work out again.
+    asks about the others first; `tried` are drifted nodes whose pods had no place in this round. `fruitless` is
+    the last search that found nothing; `shared` is what the next pass need not work out again.
     """
 
     resting: Mapping[str, datetime] = field(default_factory=dict)
     intent: tuple[Foreseen, ...] = ()
     looked_at: frozenset[str] = frozenset()
     tried: frozenset[str] = frozenset()
+    fruitless: Fruitless | None = field(default=None, compare=False, repr=False)
     shared: Shared | None = field(default=None, compare=False, repr=False)
 
     def rests(self, node: str, now: datetime) -> bool:

@@ -46,7 +46,7 @@ class Engine:
         self._listeners: list[tuple[Kind[Any], Listener]] = []
         self._timers: list[tuple[float, int, Action]] = []
         self._numbers = itertools.count()
-        self._news = asyncio.Event()
+        self._waiting: asyncio.Future[None] | None = None
         server.listen(self._hear)
 
     def queue(self, look: Callable[[str], None]) -> Mark:
@@ -56,7 +56,7 @@ class Engine:
 
         def mark(key: str) -> None:
             keys[key] = None
-            self._news.set()
+            self._wake()
 
         return mark
 
@@ -67,8 +67,10 @@ class Engine:
     def after(self, delay: timedelta, action: Action) -> None:
         """The action is done once the delay is over."""
         due = self.clock.monotonic() + max(0.0, delay.total_seconds())
-        heapq.heappush(self._timers, (due, next(self._numbers), action))
-        self._news.set()
+        timer = (due, next(self._numbers), action)
+        heapq.heappush(self._timers, timer)
+        if self._timers[0] is timer:
+            self._wake()
 
     def every(self, period: timedelta, action: Action) -> None:
         """The action is done again and again."""
@@ -93,15 +95,23 @@ class Engine:
 
     async def run(self) -> None:
         """Move until cancelled."""
-        while True:
-            self._news.clear()
-            self.settle()
-            until = self._timers[0][0] - self.clock.monotonic() if self._timers else None
-            try:
-                async with asyncio.timeout(until):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                self.settle()
+                self._waiting = loop.create_future()
+                left_s = self._timers[0][0] - self.clock.monotonic() if self._timers else None
+                timer = loop.call_later(left_s, self._wake) if left_s is not None else None
+                await self._waiting
+                if timer is not None:
+                    timer.cancel()
+        finally:
+            self._waiting = None
+
+    def _wake(self) -> None:
+        """Whoever waits for news goes on; there are none while it settles, which ends when nothing is left."""
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     def _hear(self, occurrence: Occurrence) -> None:
         for kind, listener in self._listeners:

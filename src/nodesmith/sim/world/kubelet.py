@@ -34,6 +34,8 @@ class Pace:
     stop: tuple[timedelta, timedelta] = (timedelta(seconds=1), timedelta(seconds=3))
     silence: timedelta = timedelta(seconds=40)
     look_every: timedelta = timedelta(seconds=1)
+    cloud_look_every: timedelta = timedelta(seconds=5)
+    """How often the cloud's controller looks for nodes whose instance is gone."""
 
 
 @dataclass(slots=True)

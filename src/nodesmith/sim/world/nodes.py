@@ -18,14 +18,13 @@ from nodesmith.sim.world.hosts import Hosts
 from nodesmith.sim.world.raw import condition, find, is_deleting, is_ready, remove
 
 COLLECT_EVERY: Final = timedelta(seconds=20)
-CLOUD_EVERY: Final = timedelta(seconds=5)
 _TAINT_OF: Final = {"False": NOT_READY, "Unknown": UNREACHABLE}
 
 
 class NodeLifecycle:
     """The node lifecycle controllers and the pod collector."""
 
-    def __init__(self, engine: Engine, hosts: Hosts) -> None:
+    def __init__(self, engine: Engine, hosts: Hosts, *, cloud_look_every: timedelta) -> None:
         self._engine = engine
         self._server = engine.server
         self._hosts = hosts
@@ -35,7 +34,7 @@ class NodeLifecycle:
         engine.on(NODE, self._node_changed)
         engine.on(POD, self._pod_changed)
         engine.every(COLLECT_EVERY, self._collect)
-        engine.every(CLOUD_EVERY, self._forget_lost)
+        engine.every(cloud_look_every, self._forget_lost)
 
     def _node_changed(self, occurrence: Occurrence) -> None:
         self._mark_node(occurrence.key)

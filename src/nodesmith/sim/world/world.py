@@ -46,6 +46,7 @@ class World:
     """Everything in the cluster that is not nodesmith."""
 
     def __init__(self, base: Base, hosts: Hosts, *, pace: Pace | None = None) -> None:
+        pace = pace or Pace()
         self.base = base
         self.server = base.server
         self.engine = base.engine
@@ -54,7 +55,7 @@ class World:
         self.workloads = Workloads(base.engine)
         self.scheduler = Scheduler(base.engine, self.volumes)
         self.kubelets = Kubelets(base.engine, hosts, pace)
-        self.nodes = NodeLifecycle(base.engine, hosts)
+        self.nodes = NodeLifecycle(base.engine, hosts, cloud_look_every=pace.cloud_look_every)
         self.budgets = Budgets(base.engine)
 
     async def run(self) -> None:

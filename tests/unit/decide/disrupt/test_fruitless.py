@@ -1,0 +1,55 @@
+"""A search that found nothing is not made again over the same cluster, and is made again once anything has changed."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from nodesmith.decide.disrupt.decide import decide
+from nodesmith.decide.disrupt.verdict import Memory, Verdict
+from nodesmith.model.labels import ON_DEMAND
+from nodesmith.state.snapshot import Snapshot
+from tests.unit.decide.disrupt.build import NOW, catalog, node, pod, pool, snapshot
+
+
+def full() -> Snapshot:
+    """Two nodes that are as good as it gets."""
+    nodes = [node(name, "small", pod(f"{name}-0", "1500m"), pod(f"{name}-1", "100m")) for name in ("a", "b")]
+    return snapshot(nodes, [pool(capacity_types=[ON_DEMAND])])
+
+
+def effort(verdict: Verdict) -> int:
+    assert verdict.memory.shared is not None
+    return verdict.memory.shared.effort
+
+
+def test_the_same_cluster_is_searched_once_in_five_minutes_and_told_of_the_same() -> None:
+    view = full()
+    offered = catalog(view)
+    first = decide(view, offered, now=NOW, memory=Memory())
+    assert first.command is None
+    spent = effort(first)
+    assert spent > 0
+    again = decide(view, offered, now=NOW + timedelta(seconds=10), memory=first.memory)
+    assert (again.command, again.stays) == (None, first.stays)
+    assert effort(again) == spent
+    later = decide(view, offered, now=NOW + timedelta(minutes=5), memory=again.memory)
+    assert effort(later) > spent
+
+
+def test_a_change_of_one_node_is_news() -> None:
+    view = full()
+    offered = catalog(view)
+    first = decide(view, offered, now=NOW, memory=Memory())
+    spent = effort(first)
+    one, other = view.nodes
+    emptier = replace(view, nodes=(replace(one, pods=one.pods[:1]), other))
+    again = decide(emptier, offered, now=NOW + timedelta(seconds=10), memory=first.memory)
+    assert effort(again) > spent
+
+
+def test_another_allowance_is_news() -> None:
+    view = full()
+    offered = catalog(view)
+    first = decide(view, offered, now=NOW, memory=Memory())
+    ground = first.memory.fruitless
+    assert ground is not None
+    assert not ground.ground.is_as(replace(ground.ground, allowed=ground.ground.allowed[:1]))
