@@ -22,6 +22,7 @@ from typing import Final
 
 from aiohttp import web
 
+from nodesmith.adapters import allocator
 from nodesmith.adapters.aws.blocking import Threads
 from nodesmith.adapters.aws.client import Clients
 from nodesmith.adapters.aws.cloud import AwsCloud
@@ -97,6 +98,7 @@ async def run_controller(around: Surroundings, stop: asyncio.Event) -> None:
         PortError: when AWS cannot be reached, or the permissions to look around are missing.
         ExceptionGroup: when a part failed, or the leadership was lost.
     """
+    allocator.hold_less()
     settings, clock = around.settings, around.clock
     metrics = PrometheusMetrics(clock, around.log)
     metrics.set("build_info", 1, **build_labels())
@@ -170,6 +172,7 @@ def solver(deadline: timedelta) -> Solve:
 def settle_memory() -> None:
     """The collector leaves alone what was listed: walking a large cluster takes 100 ms each time."""
     gc.collect()
+    allocator.give_back()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
 

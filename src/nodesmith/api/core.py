@@ -21,11 +21,15 @@ POD_SPECS: Final = PodSpecs()
 def decode_pod(manifest: Manifest) -> Pod:
     """The pod of a manifest; its spec is shared with every pod of the same shape."""
     meta = meta_of(manifest)
-    spec: Manifest = manifest.get("spec") or {}
     status: Manifest = manifest.get("status") or {}
-    statuses = status.get("containerStatuses")
+    raw = manifest.get("spec") or {}
+    whole = POD_SPECS.whole_of(raw)
     shape = POD_SPECS.shape_of(
-        spec, namespace=meta.namespace or DEFAULT_NAMESPACE, labels=meta.labels, statuses=statuses
+        raw,
+        whole=whole,
+        namespace=meta.namespace or DEFAULT_NAMESPACE,
+        labels=meta.labels,
+        statuses=status.get("containerStatuses"),
     )
     is_unschedulable = is_ready = False
     for condition in status.get("conditions") or ():
@@ -37,11 +41,11 @@ def decode_pod(manifest: Manifest) -> Pod:
     return Pod(
         meta=meta,
         spec=shape.spec,
-        node_name=spec.get("nodeName") or "",
+        node_name=whole.node_name,
         phase=status.get("phase") or "Pending",
         is_unschedulable=is_unschedulable,
         is_ready=is_ready,
-        has_scheduling_gates=bool(spec.get("schedulingGates")),
+        has_scheduling_gates=whole.has_scheduling_gates,
         nominated_node_name=status.get("nominatedNodeName") or "",
         started_at=parse_time(status.get("startTime")),
         limits=shape.limits,

@@ -1,7 +1,8 @@
 """Pod specs, decoded once for all pods that share one.
 
 `PodSpecs` is an interner: the part of a raw spec that matters is encoded to bytes, and pods with equal bytes get the
-same `PodSpec` object, so 10,000 replicas cost one decoding and a dictionary look-up each.
+same `PodSpec` object, so 10,000 replicas cost one decoding and a dictionary look-up each. A spec that comes as JSON is
+remembered by the hash of its bytes: when a pod's status changes, nothing of its spec is read again.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ import msgspec
 from nodesmith.api.affinity import PodContext, anti_affinity_of, pod_affinity_of, spread_of
 from nodesmith.api.podrequests import effective_limits, effective_requests, is_sidecar
 from nodesmith.api.scalars import amounts_of, nothing_satisfies, requirement_of
+from nodesmith.api.shapes import PodSpecShape
 from nodesmith.model.labels import HOSTNAME
 from nodesmith.model.pod import HostPort, NodeSelectorTerm, PodSpec, PodVolume, PreferredTerm
 from nodesmith.model.resources import Resources
 from nodesmith.model.taints import Toleration
 
 Raw = Mapping[str, Any]
+
+_SPECS: Final = msgspec.json.Decoder(PodSpecShape)
+_ALLOCATED: Final = b'"allocatedResources"'
 
 _FIELDS: Final = (
     "nodeSelector",
@@ -37,6 +42,8 @@ _FIELDS: Final = (
 )
 _MOST: Final = 65_536
 """Entries after which the interner starts anew; a cluster has a few thousand shapes."""
+_MOST_WHOLES: Final = 2**18
+"""The same for specs as they came: each pod has its own, and another one when it is bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,36 +63,95 @@ class _Entry:
     shapes: dict[tuple[str | None, ...], Shape] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What is known of a spec as it came, so that it need not be read again."""
+
+    node_name: str
+    has_scheduling_gates: bool
+    entry: _Entry
+    requests: Mapping[str, Any]
+    """What each container asks for, as it is written."""
+
+
 class PodSpecs:
     """Decodes pod specs, equal ones to the same object."""
 
     def __init__(self) -> None:
         self._entries: dict[bytes, _Entry] = {}
         self._specs: dict[PodSpec, PodSpec] = {}
+        self._wholes: dict[int, Whole] = {}
+        self._requests: dict[bytes, Mapping[str, Any]] = {}
 
-    def shape_of(self, raw: Raw, *, namespace: str, labels: Mapping[str, str], statuses: Any = None) -> Shape:
+    def whole_of(self, raw: Raw | msgspec.Raw) -> Whole:
+        """What there is to know of the spec, whoever's it is."""
+        if not isinstance(raw, msgspec.Raw):
+            return self._read(raw)
+        seen = hash(bytes(raw))
+        whole = self._wholes.get(seen)
+        if whole is None:
+            if len(self._wholes) >= _MOST_WHOLES:
+                self._wholes.clear()
+            whole = self._wholes[seen] = self._read(_opened(raw))
+        return whole
+
+    def shape_of(
+        self,
+        raw: Raw | msgspec.Raw,
+        *,
+        namespace: str,
+        labels: Mapping[str, str],
+        statuses: Any = None,
+        whole: Whole | None = None,
+    ) -> Shape:
         """The spec and limits of a pod in this namespace with these labels; `statuses` are its containers'."""
-        is_running = statuses and any("allocatedResources" in status for status in statuses)
-        allocated = _resizing(raw, statuses) if is_running else {}
+        whole = whole or self.whole_of(raw)
+        allocated = _resizing(whole.requests, statuses) if statuses else {}
+        entry = self._entry(_opened(raw), allocated) if allocated else whole.entry
+        context = (namespace if entry.needs_namespace else None, *(labels.get(each) for each in entry.label_keys))
+        shape = entry.shapes.get(context)
+        if shape is None:
+            plain = _plain(_opened(raw))
+            spec = _decode(plain, PodContext(namespace, labels), allocated)
+            shape = Shape(self._specs.setdefault(spec, spec), effective_limits(plain))
+            entry.shapes[context] = shape
+        return shape
+
+    def _read(self, raw: Raw) -> Whole:
+        containers = (*(raw.get("containers") or ()), *(raw.get("initContainers") or ()))
+        requests = {each.get("name") or "": (each.get("resources") or {}).get("requests") for each in containers}
+        return Whole(
+            node_name=raw.get("nodeName") or "",
+            has_scheduling_gates=bool(raw.get("schedulingGates")),
+            entry=self._entry(raw, {}),
+            requests=self._requests.setdefault(msgspec.json.encode(requests), requests),
+        )
+
+    def _entry(self, raw: Raw, allocated: Mapping[str, Resources]) -> _Entry:
         key = msgspec.json.encode(_what_matters(raw, allocated))
         entry = self._entries.get(key)
         if entry is None:
             self._make_room()
             plain = _plain(raw)
             entry = self._entries[key] = _Entry(_needs_namespace(plain), _match_label_keys(plain))
-        context = (namespace if entry.needs_namespace else None, *(labels.get(each) for each in entry.label_keys))
-        shape = entry.shapes.get(context)
-        if shape is None:
-            plain = _plain(raw)
-            spec = _decode(plain, PodContext(namespace, labels), allocated)
-            shape = Shape(self._specs.setdefault(spec, spec), effective_limits(plain))
-            entry.shapes[context] = shape
-        return shape
+        return entry
 
     def _make_room(self) -> None:
         if len(self._entries) >= _MOST:
-            self._entries.clear()
-            self._specs.clear()
+            for each in (self._entries, self._specs, self._wholes, self._requests):
+                each.clear()
+
+
+def _opened(raw: Raw | msgspec.Raw) -> Raw:
+    """The spec with the parts that are read; whole, where a part has another type than it should."""
+    if not isinstance(raw, msgspec.Raw):
+        return raw
+    spec: Raw | None
+    try:
+        spec = _SPECS.decode(raw)
+    except msgspec.ValidationError:
+        spec = msgspec.json.decode(raw)
+    return spec or {}
 
 
 def _what_matters(raw: Raw, allocated: Mapping[str, Resources]) -> list[Any]:
@@ -108,12 +174,11 @@ def _plain(raw: Raw) -> Raw:
     return plain
 
 
-def _resizing(raw: Raw, statuses: Any) -> dict[str, Resources]:
+def _resizing(wanted: Mapping[str, Any], statuses: Any) -> dict[str, Resources]:
     """What containers hold, for those that hold something else than they ask for now."""
-    wanted = {
-        container.get("name"): (container.get("resources") or {}).get("requests")
-        for container in (*(raw.get("containers") or ()), *(raw.get("initContainers") or ()))
-    }
+    if isinstance(statuses, msgspec.Raw):
+        text = bytes(statuses)
+        statuses = (msgspec.json.decode(text) or ()) if _ALLOCATED in text else ()
     held: dict[str, Resources] = {}
     for status in statuses:
         name, allocated = status.get("name"), status.get("allocatedResources")

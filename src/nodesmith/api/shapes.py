@@ -2,7 +2,7 @@
 
 Only for kinds that come in thousands, where managed fields, environments and image lists are most of the bytes.
 A decoder of `core` may look at what is named here and at nothing else; a test decodes whole objects and pruned ones.
-What is `Raw` stays JSON: pods of one workload have it alike, and `PodSpecs` decodes it once for all of them.
+What is `Raw` stays JSON: it is decoded by `PodSpecs`, once for what many pods have alike, or what one had before.
 """
 
 from __future__ import annotations
@@ -38,13 +38,6 @@ class ContainerShape(TypedDict, total=False):
     resources: Any
     ports: Raw
     restartPolicy: str | None
-
-
-class StatusOfContainer(TypedDict, total=False):
-    """What a container holds."""
-
-    name: str | None
-    allocatedResources: Any
 
 
 class VolumeShape(TypedDict, total=False):
@@ -89,7 +82,7 @@ class PodStatusShape(TypedDict, total=False):
 
     phase: str | None
     conditions: list[ConditionShape] | None
-    containerStatuses: list[StatusOfContainer] | None
+    containerStatuses: Raw
     nominatedNodeName: str | None
     startTime: str | None
 
@@ -98,7 +91,7 @@ class PodShape(TypedDict, total=False):
     """A pod."""
 
     metadata: Metadata
-    spec: PodSpecShape
+    spec: Raw
     status: PodStatusShape
 
 

@@ -9,6 +9,8 @@ import pytest
 from nodesmith.api.core import decode_pod
 from nodesmith.api.kind import Kind
 from nodesmith.api.kinds import NODE, NODE_CLAIM, POD
+from nodesmith.api.podspec import PodSpecs
+from nodesmith.api.shapes import PodShape, PodSpecShape
 
 METADATA = {
     "name": "a",
@@ -40,7 +42,7 @@ AFFINITY = {
     "nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}]}},
     "podAntiAffinity": {REQUIRED: [TERM]},
 }
-POD_JSON = {
+POD_JSON: dict[str, Any] = {
     "metadata": METADATA,
     "spec": {
         "nodeName": "n",
@@ -122,12 +124,37 @@ def test_a_decoder_asks_for_nothing_else(kind: Kind[Any], whole: dict[str, Any])
     kind.decode(watched(kind.shape, whole))
 
 
+def raw(manifest: dict[str, Any]) -> Any:
+    """The pod as a watch reads it."""
+    return msgspec.json.decode(msgspec.json.encode(manifest), type=PodShape)
+
+
+def test_a_spec_that_was_seen_before_is_not_read_again() -> None:
+    specs = PodSpecs()
+    first = specs.whole_of(raw(POD_JSON)["spec"])
+    assert specs.whole_of(raw({**POD_JSON, "status": {"phase": "Failed"}})["spec"]) is first
+    elsewhere = {**POD_JSON, "spec": {**POD_JSON["spec"], "nodeName": "elsewhere"}}
+    again = specs.whole_of(raw(elsewhere)["spec"])
+    assert (again.node_name, again.entry, again.requests) == ("elsewhere", first.entry, first.requests)
+
+
+def test_what_a_container_holds_while_it_is_resized_counts_in_a_watch_too() -> None:
+    container = {"name": "main", "resources": {"requests": {"cpu": "1"}}}
+    manifest = {"metadata": {"name": "a"}, "spec": {"containers": [container]}}
+    for held, expected in (("1", 1000), ("3", 3000)):
+        status = {"containerStatuses": [{"name": "main", "allocatedResources": {"cpu": held}}]}
+        assert decode_pod(raw({**manifest, "status": status})).requests["cpu"] == expected
+
+
 def test_a_part_of_an_unexpected_type_is_no_reason_to_fail() -> None:
+    assert decode_pod(raw({"metadata": {"name": "a"}, "spec": {"hostNetwork": "yes"}})).meta.name == "a"
+    assert decode_pod(raw({"metadata": {"name": "a"}, "spec": None, "status": {}})).meta.name == "a"
     assert decode_pod({"metadata": {"name": "a"}, "spec": {"containers": None}, "status": {}}).meta.name == "a"
 
 
 def parts(shape: Any) -> dict[str, Any]:
-    return get_type_hints(shape)
+    opened: dict[str, Any] = {"spec": PodSpecShape} if shape is PodShape else {}
+    return {**get_type_hints(shape), **opened}
 
 
 def inner(shape: Any) -> Any:
