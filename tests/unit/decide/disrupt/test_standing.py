@@ -33,3 +33,14 @@ def test_a_pod_that_waits_may_share_a_replacement() -> None:
     assert command.placements == {"default/w1": OnClaim(0)}
     assert set(command.replacements[0].pods) == {"default/w1", "default/new"}
     assert faults(command, of) == ()
+
+
+def test_a_pod_of_a_node_that_is_leaving_may_share_a_replacement() -> None:
+    leaving = node("b", "small", pod("w2", "1"), marked=True)
+    drifted = node("a", "medium", pod("w1", "3"), conditions={**up(), DRIFTED: DRIFT})
+    of = snapshot([drifted, leaving], [pool(capacity_types=(labels.ON_DEMAND,))])
+    command = decide(of, catalog(of), now=NOW).command
+    assert command is not None
+    assert command.nodes == ("a",)
+    assert set(command.replacements[0].pods) == {"default/w1", "default/w2"}
+    assert faults(command, of) == ()
