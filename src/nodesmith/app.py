@@ -205,7 +205,11 @@ def options_of(settings: Settings) -> Options:
         cluster_name=settings.cluster_name,
         batch=BatchWindow(settings.batch.idle, settings.batch.longest),
         schedule=schedule_options,
-        policy=Policy(options=schedule_options, spot_to_spot=gates.spot_to_spot_consolidation),
+        policy=Policy(
+            options=schedule_options,
+            spot_to_spot=gates.spot_to_spot_consolidation,
+            return_to_spot=gates.return_to_spot,
+        ),
         gates=Gates(
             node_repair=gates.node_repair,
             static_capacity=gates.static_capacity,

@@ -145,6 +145,7 @@ class FeatureGates:
     node_repair: bool = False
     reserved_capacity: bool = True
     spot_to_spot_consolidation: bool = False
+    return_to_spot: bool = False
     node_overlay: bool = False
     static_capacity: bool = False
     capacity_buffer: bool = False

@@ -16,7 +16,7 @@ def test_settings_reach_the_parts_that_they_are_for() -> None:
         "--preference-policy=Ignore",
         "--min-values-policy=BestEffort",
         "--pricing-policy=karpenter",
-        "--feature-gates=NodeRepair=true,SpotToSpotConsolidation=true",
+        "--feature-gates=NodeRepair=true,SpotToSpotConsolidation=true,ReturnToSpot=true",
     ]
     options = options_of(load(flags, {}))
     assert options.cluster_name == "blue"
@@ -25,6 +25,7 @@ def test_settings_reach_the_parts_that_they_are_for() -> None:
     assert options.policy.options.min_values is MinValuesPolicy.BEST_EFFORT
     assert options.schedule.pricing is PricingPolicy.KARPENTER
     assert options.policy.spot_to_spot
+    assert options.policy.return_to_spot
     assert options.gates.node_repair
     assert not options.gates.static_capacity
 
@@ -33,6 +34,7 @@ def test_without_settings_everything_is_as_upstream_has_it() -> None:
     options = options_of(load(["--cluster-name=blue"], {}))
     assert options.schedule.preferences is PreferencePolicy.RESPECT
     assert not options.policy.spot_to_spot
+    assert not options.policy.return_to_spot
     assert not options.gates.node_repair
 
 

@@ -114,8 +114,9 @@ def _memory() -> Iterable[str]:
     yield "## What is off until it is asked for\n"
     yield (
         "`--feature-gates SpotToSpotConsolidation=true` lets spot nodes be replaced by cheaper spot nodes. "
-        "Back from on demand to spot needs no gate: a node that was bought on demand for want of spot is replaced when "
-        "spot is to be had again, where its NodePool consolidates `WhenEmptyOrUnderutilized`. "
+        "`ReturnToSpot=true` has nodes that were bought on demand for want of spot replaced when spot is to be had "
+        "again, in NodePools that consolidate `WhenEmpty` too; where the policy is another, consolidation does so "
+        "without the gate. "
         "Failed status checks and scheduled events of instances are minded always. "
         "With `NodeRepair=true`, a node is replaced when one of its conditions stands so long:\n"
     )

@@ -44,6 +44,7 @@ class StayCode(StrEnum):
     PODS_STRANDED = "pods-stranded"
     NOT_CHEAPER = "not-cheaper"
     SPOT_TO_SPOT = "spot-to-spot"
+    NO_SPOT = "no-spot"
     BELOW_BAR = "below-bar"
 
 

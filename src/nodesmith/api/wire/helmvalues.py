@@ -22,6 +22,7 @@ class FeatureGatesWire(Wire, frozen=True, kw_only=True):
     node_repair: bool | None = None
     reserved_capacity: bool | None = None
     spot_to_spot_consolidation: bool | None = None
+    return_to_spot: bool | None = None
     node_overlay: bool | None = None
     static_capacity: bool | None = None
     capacity_buffer: bool | None = None

@@ -17,11 +17,12 @@ from nodesmith.decide.disrupt.costs import reschedule_cost as cost_of
 from nodesmith.decide.disrupt.policy import REPLACES_FOR
 from nodesmith.decide.disrupt.protection import is_evictable, is_protected, prevents
 from nodesmith.decide.disrupt.scene import Scene
+from nodesmith.decide.disrupt.spot import is_spot_back, may_only_return, rest_of, wanted_spot
 from nodesmith.model.labels import CAPACITY_TYPE, DO_NOT_DISRUPT, INSTANCE_TYPE, NODEPOOL, ZONE
 from nodesmith.model.meta import EPOCH
 from nodesmith.model.money import UsdPerHour
 from nodesmith.model.nodeclaim import DRIFTED, NodeClaim
-from nodesmith.model.nodepool import ConsolidationPolicy, DisruptionReason, NodePool
+from nodesmith.model.nodepool import DisruptionReason, NodePool
 from nodesmith.model.pod import Pod
 from nodesmith.plan.command import Leaving
 from nodesmith.plan.stay import Stay, StayCode, Told
@@ -268,11 +269,18 @@ def empty(each: Candidate, _scene: Scene) -> Stay | None:
     return None
 
 
-def only_when_empty(each: Candidate, _scene: Scene) -> Stay | None:
-    """Its pool lets only empty nodes go."""
-    if each.pool.disruption.policy is ConsolidationPolicy.WHEN_EMPTY:
-        detail = f'NodePool "{each.pool.name}" has non-empty consolidation disabled'
-        return _unconsolidatable(each, StayCode.ONLY_EMPTY, detail)
+def only_when_empty(each: Candidate, scene: Scene) -> Stay | None:
+    """Its pool lets only empty nodes go, and it does not go back to spot."""
+    if not may_only_return(each.pool):
+        return None
+    disabled = f'NodePool "{each.pool.name}" has non-empty consolidation disabled'
+    if not (scene.policy.return_to_spot and wanted_spot(each.claim, each.capacity_type)):
+        return _unconsolidatable(each, StayCode.ONLY_EMPTY, disabled)
+    if rest_of(each.claim, scene) > timedelta(0):
+        detail = f"it was bought for want of spot less than {scene.policy.calm} ago"
+        return Stay(each.name, StayCode.RECENTLY_REPLACED, detail)
+    if not is_spot_back(each.claim, each.price, each.pool, scene):
+        return _unconsolidatable(each, StayCode.NO_SPOT, f"{disabled}, and no cheaper spot is to be had")
     return None
 
 

@@ -38,6 +38,7 @@ class Policy:
 
     options: Options = field(default_factory=Options)
     spot_to_spot: bool = False
+    return_to_spot: bool = False
     least_spot_types: int = 15
     calm: timedelta = timedelta(hours=1)
     way: Way = Way.FARSIGHTED

@@ -13,6 +13,7 @@ from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.disrupt.quotes import PriceList
 from nodesmith.decide.disrupt.scene import Scene
+from nodesmith.decide.disrupt.spot import ONLY_SPOT, may_only_return
 from nodesmith.model.instancetype import InstanceType
 from nodesmith.model.labels import CAPACITY_TYPE, ON_DEMAND, RESERVED, SPOT
 from nodesmith.model.money import FREE, UsdPerHour, total_price
@@ -59,6 +60,8 @@ def cheaper(
     if total_price(claim.cheapest.price or FREE for claim in claims) >= leaving:
         return Refused(StayCode.NOT_CHEAPER, "Can't replace with a cheaper node")
     all_spot = all(each.capacity_type == SPOT for each in candidates)
+    if any(may_only_return(each.pool) for each in candidates):
+        claims = [replace(claim, requirements=claim.requirements & ONLY_SPOT) for claim in claims]
     same_types = _prices_by_type(candidates) if len(candidates) > 1 else {}
     narrowed: list[PlannedClaim] = []
     for claim, limit in zip(claims, _limits(claims, leaving), strict=True):
