@@ -135,6 +135,7 @@ async def _assemble(
         run_blocking=threads,
         metrics=metrics,
         may_write=cluster.may_write,
+        log=log,
     )
     await aws.start()
     events = EventWriter(cluster, clock, log)
@@ -245,6 +246,7 @@ async def _aws_settings(around: Surroundings, cluster: Cluster) -> AwsSettings:
         is_reserved_capacity_enabled=settings.feature_gates.reserved_capacity,
         image_refresh=settings.ami_refresh_interval,
         subnet_refresh=settings.subnet_refresh_interval,
+        security_group_refresh=settings.security_group_refresh_interval,
     )
 
 

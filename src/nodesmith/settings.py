@@ -230,7 +230,7 @@ class Settings:
     ami_refresh_interval: timedelta = setting(_refresh, "1m", "How often images are looked up; at least 1m.")
     subnet_refresh_interval: timedelta = setting(_refresh, "1m", "How often subnets are looked up; at least 1m.")
     security_group_refresh_interval: timedelta = setting(
-        _refresh, "1m", "How often security groups are looked up; at least 1m. It is every minute.", is_heeded=False
+        _refresh, "1m", "How often security groups are looked up; at least 1m."
     )
     aws_feature_gates: AWSFeatureGates = setting(
         _gates_of(AWSFeatureGates), "", "AWS features to switch, such as NodeClassCEL=true.", is_heeded=False

@@ -31,7 +31,7 @@ KEPT: tuple[tuple[str, timedelta], ...] = (
     ("instance types and where they are offered", typestore.REFRESHED_EVERY),
     ("memory that a node of a type turned out to have", typestore.MEMORY_KNOWN_FOR),
     ("prices, spot and on demand", prices.REFRESHED_EVERY),
-    ("security groups, capacity reservations, placement groups", network.TTL),
+    ("capacity reservations, placement groups", network.TTL),
     ("free addresses of a subnet, between our own launches", subnets.BELIEVED_FOR),
     ("free instances of a capacity reservation, between our own launches", offers.RESERVATION_COUNT_TTL),
     ("the image that an alias means", imagesource.ALIAS_TTL),
@@ -98,7 +98,10 @@ def _errors() -> Iterable[str]:
 def _memory() -> Iterable[str]:
     yield "## How long answers are believed\n"
     yield _table(("what", "for"), [(what, _spoken(duration)) for what, duration in KEPT])
-    yield "Images, subnets: `--ami-refresh-interval` and `--subnet-refresh-interval`.\n"
+    yield (
+        "Images, subnets, security groups: `--ami-refresh-interval`, `--subnet-refresh-interval` and "
+        "`--security-group-refresh-interval`.\n"
+    )
     yield "## Calls that share a request\n"
     rows = [
         (name, f"{window.idle / timedelta(milliseconds=1):.0f} ms", _spoken(window.longest), str(window.most))

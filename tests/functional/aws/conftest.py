@@ -28,6 +28,7 @@ from nodesmith.model.meta import ObjectMeta
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
 from nodesmith.model.requirements import Requirement, Requirements
+from nodesmith.ports.log import NoLog
 from nodesmith.sim.aws import account
 from nodesmith.sim.aws.audit import audit
 from nodesmith.sim.aws.control import Control, RecordedCall
@@ -105,6 +106,16 @@ class KnownObjects:
         return self.claims
 
 
+class Warnings(NoLog):
+    """Remembers what operators were warned of."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, dict[str, object]]] = []
+
+    def warning(self, message: str, /, **fields: object) -> None:
+        self.told.append((message, fields))
+
+
 @dataclass
 class Bench:
     """A cloud on a box with an account."""
@@ -117,6 +128,7 @@ class Bench:
     settings: AwsSettings
     metrics: RecordedMetrics
     cloud: AwsCloud = field(init=False)
+    log: Warnings = field(default_factory=Warnings)
     is_refused: bool = False
     """Whether the test means calls to be refused."""
 
@@ -142,6 +154,7 @@ class Bench:
             clock=RealClock(),
             run_blocking=self.threads,
             metrics=self.metrics,
+            log=self.log,
         )
         self.remember(cloud)
         return cloud

@@ -170,6 +170,15 @@ async def test_on_demand_follows_where_spot_is_not_to_be_had(bench: Bench) -> No
         await bench.cloud.create(claim_of("default-b", terms=(SPOT,)))
 
 
+async def test_few_types_are_warned_of_where_on_demand_stands_in_for_spot(bench: Bench) -> None:
+    await bench.cloud.create(claim_of("default-a"))
+    assert not bench.log.told
+    await asyncio.to_thread(bench.control.ice, PoolRule(capacity_type=SPOT))
+    await bench.cloud.create(claim_of("default-b", terms=(SPOT, ON_DEMAND)))
+    ((_, fields),) = bench.log.told
+    assert fields == {"NodeClaim": "default-b", "instance_types": 2}
+
+
 async def test_what_was_made_a_moment_ago_may_not_be_seen_yet(bench: Bench) -> None:
     await asyncio.to_thread(bench.control.faults, FaultRule("ec2:CreateFleet", "eventual", 1.0, window_s=1.0))
     machine = await bench.cloud.create(claim_of("default-a"))

@@ -46,6 +46,7 @@ from nodesmith.ports.errors import (
     PortError,
     Throttled,
 )
+from nodesmith.ports.log import Log, NoLog
 from nodesmith.ports.metrics import Metrics
 
 WORKERS: Final = 100
@@ -80,6 +81,7 @@ class AwsCloud:
         run_blocking: RunBlocking,
         metrics: Metrics,
         may_write: Callable[[], bool] = always,
+        log: Log | None = None,
     ) -> None:
         workers = asyncio.Semaphore(WORKERS)
         cluster = settings.cluster_name
@@ -103,7 +105,12 @@ class AwsCloud:
         self._unavailable = Unavailable(clock)
         self._hashes = SpecHashes()
         self._reservations = Reservations(clock)
-        self._network = Network(self.client, clock, subnet_refresh=settings.subnet_refresh)
+        self._network = Network(
+            self.client,
+            clock,
+            subnet_refresh=settings.subnet_refresh,
+            group_refresh=settings.security_group_refresh,
+        )
         self._instances = InstanceStore(self.client, clock, cluster=cluster, workers=workers, metrics=metrics)
         self._templates = Templates(self.client, clock, cluster=cluster)
         self._profiles = Profiles(self.client, clock, settings)
@@ -133,6 +140,7 @@ class AwsCloud:
                 templates=self._templates,
                 unavailable=self._unavailable,
                 reservations=self._reservations,
+                log=log or NoLog(),
             ),
             workers,
         )

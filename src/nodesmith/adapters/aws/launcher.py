@@ -44,12 +44,13 @@ from nodesmith.adapters.aws.subnets import SubnetChoice
 from nodesmith.adapters.aws.templates import Templates
 from nodesmith.adapters.aws.unavailable import Unavailable
 from nodesmith.api.ec2nodeclass import EC2NodeClass
-from nodesmith.model.labels import RESERVED, SPOT, TENANCY
+from nodesmith.model.labels import CAPACITY_TYPE, ON_DEMAND, RESERVED, SPOT, TENANCY
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.cloud import Machine
 from nodesmith.ports.errors import CapacityUnavailable, CreateFailed, NodeClassNotReady, PortError, Throttled
 from nodesmith.ports.errors import Unavailable as NoAnswer
+from nodesmith.ports.log import Log
 from nodesmith.ports.metrics import Metrics
 
 _NOT_VISIBLE_YET: Final = (
@@ -59,6 +60,9 @@ _NOT_VISIBLE_YET: Final = (
     PROFILE_NOT_VISIBLE,
 )
 """Errors about something that was made a moment ago and that not all of EC2 has heard of."""
+
+_FEW_TYPES: Final = 5
+"""With fewer types than this, spot is soon lacking: upstream warns, and so do we."""
 
 _LOOKS: Final = 3
 _LOOK_AGAIN_AFTER: Final = timedelta(seconds=1)
@@ -80,6 +84,7 @@ class Parts:
     templates: Templates
     unavailable: Unavailable
     reservations: Reservations
+    log: Log
 
 
 class Launcher:
@@ -131,6 +136,7 @@ class Launcher:
         Raises:
             CapacityUnavailable: when no offering on these terms can be had now.
         """
+        self._warn_of_few_types(claim, chosen)
         frame = Frame(self._parts.settings, await self._parts.cluster.info(), catalogue.place)
         subnets = await self._choose_subnets(node_class, chosen)
         used: set[str] = set()
@@ -143,6 +149,16 @@ class Launcher:
         finally:
             self._parts.subnets.give_back(subnets, used, chosen.addresses)
         return self._bought(claim, node_class, launched, chosen=chosen, plan=plan, frame=frame)
+
+    def _warn_of_few_types(self, claim: NodeClaim, chosen: Chosen) -> None:
+        """A claim that would take spot, is launched on demand, and lists few types is told of (spec 7.8)."""
+        wants_spot = claim.requirements.get(CAPACITY_TYPE).allows(SPOT)
+        if chosen.capacity_type == ON_DEMAND and wants_spot and len(chosen.candidates) < _FEW_TYPES:
+            self._parts.log.warning(
+                "at least 5 instance types are recommended when flexible to spot but requesting on-demand",
+                NodeClaim=claim.name,
+                instance_types=len(chosen.candidates),
+            )
 
     async def _catalogue(self, node_class: EC2NodeClass) -> Catalogue:
         try:

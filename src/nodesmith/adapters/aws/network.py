@@ -45,13 +45,15 @@ class SubnetFacts:
 class Network:
     """Asks EC2 what selectors mean; the same question is asked once a minute."""
 
-    def __init__(self, client: AwsClient, clock: Clock, *, subnet_refresh: timedelta) -> None:
+    def __init__(
+        self, client: AwsClient, clock: Clock, *, subnet_refresh: timedelta, group_refresh: timedelta = TTL
+    ) -> None:
         self.zone_ids: dict[str, str] = {}
         """Zone ids by zone name, as far as subnets have told them."""
         self._client = client
         self._clock = clock
         self._subnets: Cache[str, tuple[SubnetFacts, ...]] = Cache(clock, subnet_refresh)
-        self._groups: Cache[str, tuple[SecurityGroup, ...]] = Cache(clock, TTL)
+        self._groups: Cache[str, tuple[SecurityGroup, ...]] = Cache(clock, group_refresh)
         self._reservations: Cache[str, tuple[tuple[CapacityReservation, int], ...]] = Cache(clock, TTL)
         self._placements: Cache[PlacementGroupSelector, PlacementGroup] = Cache(clock, TTL)
 

@@ -30,3 +30,4 @@ class AwsSettings:
     is_reserved_capacity_enabled: bool = True
     image_refresh: timedelta = timedelta(minutes=1)
     subnet_refresh: timedelta = timedelta(minutes=1)
+    security_group_refresh: timedelta = timedelta(minutes=1)
