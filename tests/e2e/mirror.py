@@ -43,8 +43,8 @@ FOLLOWED: Final = (
 
 
 def as_written(kind: Kind[Any]) -> Kind[Manifest]:
-    """The kind with its objects left as JSON."""
-    return cast("Kind[Manifest]", replace(kind, decode=lambda manifest: manifest))
+    """The kind with its objects left as JSON, whole."""
+    return cast("Kind[Manifest]", replace(kind, decode=lambda manifest: manifest, shape=dict[str, Any]))
 
 
 def key_of(manifest: Manifest) -> str:
