@@ -59,7 +59,7 @@ class Levelling:
     def _allowed(self, bins: NDArray[np.int64]) -> NDArray[np.int64]:
         """The bins in domains that the other rules allow now."""
         for key in self._rules.keys:
-            allowed = (*self._rules.allowed(self._packing.tally, key), False)
+            allowed = self._rules.allowed(self._packing.tally, key)
             codes = [self._packing.code(key, int(bin_)) for bin_ in bins]
             bins = bins[np.array([allowed[code] for code in codes], dtype=np.bool_)]
         return bins

@@ -228,4 +228,4 @@ class Placer:
 
 
 def _is_allowed(keys: Sequence[str], domain: Domain, allowed: Allowed) -> bool:
-    return all(code >= 0 and allowed[key][code] for key, code in zip(keys, domain, strict=True))
+    return all(allowed[key][code] for key, code in zip(keys, domain, strict=True))

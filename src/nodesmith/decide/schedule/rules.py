@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ from nodesmith.decide.schedule.topology import (
     Tally,
 )
 from nodesmith.decide.schedule.universe import Codes, Flags
+from nodesmith.model.labels import HOSTNAME
 from nodesmith.model.pod import TopologySpreadConstraint
 from nodesmith.model.selector import LabelSelector
 
@@ -27,13 +29,23 @@ if TYPE_CHECKING:
     from nodesmith.decide.schedule.world import World
 
 
+@dataclass(slots=True)
+class Watched:
+    """What goes by a counter of domains: spread constraints, those of them that no pod gives up, and affinity."""
+
+    spread: set[SpreadRule] = field(default_factory=set)
+    hard: set[SpreadRule] = field(default_factory=set)
+    has_company: bool = False
+
+
 class RuleBook:
     """The rules between the pods of a world.
 
     `touches` are, by class, the counters that a placed pod of it counts in; `choosy` those of them that do not count
-    it on every machine. `watched` are, by counter, the spread constraints that go by it, and whether affinity does.
+    it on every machine. `watched` are, by counter, what goes by it.
     `codes` are, by key and bin or offer, the domain; `domains` the values by key, in the order of their codes.
     `of_family` are rules that stand for all of their family.
+    `could_be_narrower` says whether some spread would count fewer domains in a narrow world.
     """
 
     def __init__(self, world: World) -> None:
@@ -52,12 +64,16 @@ class RuleBook:
         for counter in self._counters.all:
             if not counter.by_host and counter.key not in self.domains:
                 self._encode(counter.key)
-        self._filters: dict[int, tuple[Flags, Flags]] = {
-            counter.index: (world.filter_nodes(counter.filter), world.filter_offers(counter.filter))
-            for counter in self._counters.all
-            if counter.filter is not None
-        }
         self._eligible_codes: dict[tuple[int, int], tuple[int, ...]] = {}
+        self._filters: dict[int, tuple[Flags, Flags]] = {}
+        self._filtered: dict[int, Flags] = {}
+        for counter in self._counters.all:
+            if counter.filter is not None:
+                self._filtered[counter.index] = flags = world.filter_offers(counter.filter)
+                labelled = [self._codes_of_offers[key] >= 0 for key in counter.filter.keys if key != HOSTNAME]
+                counted = np.logical_and.reduce([flags, *labelled])
+                self._filters[counter.index] = world.filter_nodes(counter.filter), counted
+        self.could_be_narrower = False
         self._families: dict[object, int] = {}
         self.of_family: list[Rules] = []
         self.touches: list[list[Counter]] = []
@@ -104,9 +120,8 @@ class RuleBook:
         return self._codes_of_nodes[key], self._codes_of_offers[key]
 
     def offers_in(self, key: str, allowed: Sequence[bool]) -> Flags:
-        """By offer: those in an allowed domain of the key."""
-        table = np.array((*allowed, False), dtype=np.bool_)
-        in_domain: Flags = table[self._codes_of_offers[key]]
+        """By offer: those in an allowed domain of the key; the last flag is for those without the label."""
+        in_domain: Flags = np.array(allowed, dtype=np.bool_)[self._codes_of_offers[key]]
         return in_domain
 
     def offers_at(self, key: str, code: int) -> Flags:
@@ -126,16 +141,18 @@ class RuleBook:
         """By offer: those on which pods count, for a counter with a filter."""
         return self._filters[counter.index][1]
 
-    def _watched(self) -> dict[int, tuple[set[SpreadRule], bool]]:
+    def _watched(self) -> dict[int, Watched]:
         """The counters of domains on which a pod that has its place relies."""
-        spread: dict[int, set[SpreadRule]] = defaultdict(set)
-        company: set[int] = set()
+        watched: dict[int, Watched] = defaultdict(Watched)
         for ladder in self.rules:
             for rules in ladder:
-                company.update(rule.counter.index for rule in rules.affinity)
+                for company in rules.affinity:
+                    watched[company.counter.index].has_company = True
                 for rule in rules.spread:
-                    spread[rule.counter.index].add(rule)
-        return {index: (spread[index], index in company) for index in {*spread, *company}}
+                    watched[rule.counter.index].spread.add(rule)
+            for rule in ladder[-1].spread:
+                watched[rule.counter.index].hard.add(rule)
+        return dict(watched)
 
     def _is_choosy(self, counter: Counter) -> bool:
         return counter.filter is not None and not self._filters[counter.index][1].all()
@@ -237,10 +254,7 @@ class RuleBook:
         rules.spread.append(SpreadRule(counter, constraint.max_skew, own, constraint.min_domains or 0, eligible))
 
     def _eligible(self, counter: Counter, stance: Stance, each: PodClass) -> tuple[int, ...]:
-        """The domains whose least count matters: of nodes that take part, and of nodes that could be had for the pod.
-
-        Karpenter counts every domain in which a pool could have a node, whether the pod could be there or not (3.7).
-        """
+        """The domains whose least count matters: of nodes that take part, and of nodes that could be had."""
         if counter.filter is None:
             return ()
         world = self._world
@@ -248,11 +262,19 @@ class RuleBook:
         opened = world.openable_offers(stance.selectors, stance.tolerations, request)
         known = self._eligible_codes.get((counter.index, id(opened)))
         if known is None:
-            nodes, offers = self._filters[counter.index]
-            codes = (self._codes_of_nodes[counter.key][nodes], self._codes_of_offers[counter.key][opened & offers])
-            there = np.bincount(np.concatenate(codes) + 1, minlength=1)[1:]
-            known = self._eligible_codes[counter.index, id(opened)] = tuple(np.flatnonzero(there).tolist())
+            known = self._eligible_codes[counter.index, id(opened)] = self._domains_counted(counter, opened)
         return known
+
+    def _domains_counted(self, counter: Counter, opened: Flags) -> tuple[int, ...]:
+        """Those of nodes that take part, of machines for the counter's own pods, and of machines for whomever."""
+        nodes, offers = self._filters[counter.index]
+        of_nodes, of_offers = self._codes_of_nodes[counter.key], self._codes_of_offers[counter.key]
+        own = _present(of_nodes[nodes], of_offers[opened & self._filtered[counter.index]])
+        if self._world.is_narrow:
+            return own
+        wider = _present(np.array(own, dtype=np.int32), of_offers[self._world.buyable_offers() & offers])
+        self.could_be_narrower |= wider != own
+        return wider
 
     def _encode(self, key: str) -> None:
         """The values of a key get codes, in order of name."""
@@ -294,6 +316,11 @@ class RuleBook:
             tally.hosts[counter.index][node] += 1
         elif (code := self.node_code(counter.key, node)) >= 0:
             tally.tables[counter.index][code] += 1
+
+
+def _present(*codes: Codes) -> tuple[int, ...]:
+    """The domains among the codes, each once, in order."""
+    return tuple(np.flatnonzero(np.bincount(np.concatenate(codes) + 1, minlength=1)[1:]).tolist())
 
 
 class _LabelIndex:

@@ -73,8 +73,13 @@ class Attempt:
 
     @property
     def unplaced(self) -> int:
-        """Pods left over."""
-        return int(self._crowd.left.sum())
+        """Pods left over that some node or machine would take if it were alone."""
+        return sum(count for index, count in self._crowd.leftover().items() if self._has_hope(index))
+
+    def _has_hope(self, index: int) -> bool:
+        world, each = self._crowd.world, self._crowd.world.classes[index]
+        last = each.stances[-1]
+        return bool(world.offer_flags(each, last).any() or world.node_flags(last).any())
 
     @property
     def rank(self) -> tuple[tuple[int, ...], int, float, int]:
@@ -93,12 +98,29 @@ class Attempt:
         real = counts.total() - counts[LOWEST_PRIORITY]
         return (real, *(counts[priority] for priority in world.priorities))
 
+    @property
+    def stands(self) -> bool:
+        """Whether no machine opens up a domain in which a spread constraint did not count on any."""
+        packing, book = self._packing, self._packing.world.rulebook
+        used = [int(packing.offer[bin_]) for bin_ in packing.planned() if packing.contents[bin_]]
+        for index, watched in book.watched.items():
+            counter, table = book.counters[index], packing.tally.tables[index]
+            there = {book.offer_code(counter.key, offer) for offer in used if book.counts_offer(counter, offer)}
+            for rule in watched.hard:
+                surprises = [table[code] for code in there - {*rule.eligible, -1}]
+                most = max((table[code] for code in rule.eligible), default=0)
+                if surprises and most - min(surprises) > rule.max_skew:
+                    return False
+        return True
+
     def is_near(self, best: Attempt) -> bool:
         """Whether it places the same pods as the best and costs little more."""
         return self.rank[:2] == best.rank[:2] and self.rank[2] < NEAR * best.rank[2]
 
     def improve(self, steps: int, is_time_up: TimeIsUp | None) -> None:
         """The plan is as cheap as so many steps make it, or as many as there was time for."""
+        if self._packing.world.is_narrow:
+            return
         self._settled().run((self._order, _by_memory(self._crowd), _by_size(self._crowd)), steps, is_time_up)
 
     def plan(self) -> SchedulePlan:
@@ -142,21 +164,36 @@ def schedule(problem: Problem, stock: Stock | None = None, is_time_up: TimeIsUp 
         if not attempts or is_time_up is None or not is_time_up():
             attempts.append(Attempt(world, strategy))
     if any(attempt.unplaced for attempt in attempts):
-        attempts.append(Attempt(world, KARPENTER))
-        if world.limits_left:
-            attempts.append(Attempt(world, THRIFTY))
-            if all(each.unplaced for each in attempts) and any(NODES in left for left in world.limits_left.values()):
-                attempts.append(Attempt(world, OVER_NODES))
-        if len(world.priorities) > 1:
-            attempts.extend(Attempt(world, strategy) for strategy in BY_PRIORITY)
-    best, *others = sorted(attempts, key=lambda attempt: attempt.rank)
+        attempts += _rescues(world, attempts)
+        if all(each.unplaced for each in attempts) and world.rulebook.could_be_narrower:
+            narrow = World(problem, stock, is_narrow=True)
+            tried = [Attempt(narrow, strategy) for strategy in (*PORTFOLIO[:1], KARPENTER, BOUND_FIRST)]
+            attempts += [each for each in tried if each.stands]
+    best, *others = sorted(attempts, key=_rank)
     rivals = [each for each in others[:1] if each.is_near(best)]
     steps = problem.options.steps
     for each in (best, *rivals):
         each.improve(steps // TRIAL_PART, is_time_up)
-    best = min((best, *rivals), key=lambda attempt: attempt.rank)
+    best = min((best, *rivals), key=_rank)
     best.improve(steps - (1 + len(rivals)) * (steps // TRIAL_PART), is_time_up)
     return best.plan()
+
+
+def _rescues(world: World, attempts: Sequence[Attempt]) -> list[Attempt]:
+    """More attempts, made where pods are left over."""
+    more = [Attempt(world, KARPENTER), Attempt(world, BOUND_FIRST)]
+    if world.limits_left:
+        more.append(Attempt(world, THRIFTY))
+        everywhere = all(each.unplaced for each in (*attempts, *more))
+        if everywhere and any(NODES in left for left in world.limits_left.values()):
+            more.extend(Attempt(world, strategy) for strategy in OVER_NODES)
+    if len(world.priorities) > 1:
+        more.extend(Attempt(world, strategy) for strategy in BY_PRIORITY)
+    return more
+
+
+def _rank(attempt: Attempt) -> tuple[object, ...]:
+    return attempt.rank
 
 
 def _tried(pods: int) -> Sequence[Strategy]:
@@ -172,7 +209,7 @@ def plan_by(world: World, strategy: Strategy) -> SchedulePlan:
 
 def quick_plan(world: World, strategies: Sequence[Strategy]) -> SchedulePlan:
     """The best of some strategies as they come: for simulations by the hundred."""
-    return min((Attempt(world, strategy) for strategy in strategies), key=lambda attempt: attempt.rank).plan()
+    return min((Attempt(world, strategy) for strategy in strategies), key=_rank).plan()
 
 
 def _assemble(packing: Packing, left: dict[int, int], name: str) -> SchedulePlan:
@@ -209,6 +246,12 @@ def _by_priority(crowd: Crowd) -> list[PodClass]:
     return sorted(_by_size(crowd), key=lambda each: -(each.spec.priority or 0))
 
 
+def _bound_first(crowd: Crowd) -> list[PodClass]:
+    """Pods that others shut out of zones first, before those come who may be anywhere; then by size."""
+    rules = crowd.world.rulebook.rules
+    return sorted(_by_size(crowd), key=lambda each: not rules[each.index][-1].keys)
+
+
 def _by_memory(crowd: Crowd) -> list[PodClass]:
     """Most memory first, then most CPU."""
     return _sorted_by(crowd.world.classes, "memory", "cpu")
@@ -240,7 +283,10 @@ PORTFOLIO: Final[Sequence[Strategy]] = (
     Strategy("largest-dearest", LargestShop, _dearest_first),
     Strategy("largest-by-memory", LargestShop, _by_memory),
 )
-OVER_NODES: Final = replace(KARPENTER, name="over-nodes", counts_nodes=False)
+BOUND_FIRST: Final = Strategy("bound-first", LargestShop, _bound_first)
+OVER_NODES: Final = tuple(
+    replace(strategy, name=f"{strategy.name}-over-nodes", counts_nodes=False) for strategy in (KARPENTER, BOUND_FIRST)
+)
 """Beyond a limit on `nodes`, as Karpenter goes within one pass: only where pods would be left over otherwise."""
 BY_PRIORITY: Final = (
     Strategy("by-priority", LargestShop, _by_priority),

@@ -176,7 +176,10 @@ class Rules:
         )
 
     def allowed(self, tally: Tally, key: str) -> tuple[bool, ...]:
-        """For each domain code of the key, whether one more pod may go there now."""
+        """For each domain code of the key, whether one more pod may go there now; last for where the label is missing.
+
+        Without the label nobody can be kept off; spread and affinity need it to be there.
+        """
         result: list[bool] | None = None
         for counter in self.shunned:
             if counter.key == key:
@@ -190,8 +193,14 @@ class Rules:
                 result = _both(result, [count <= ceiling for count in tally.tables[rule.counter.index]])
         if result is None:
             own = next(company.counter.index for company in self.affinity if company.counter.key == key)
-            return (True,) * len(tally.tables[own])
-        return tuple(result)
+            result = [True] * len(tally.tables[own])
+        return (*result, not self.needs_label(key))
+
+    def needs_label(self, key: str) -> bool:
+        """Whether a node without the label is none for the pods."""
+        return any(rule.counter.key == key for rule in self.spread) or any(
+            company.counter.key == key for company in self.affinity
+        )
 
     def admits(self, tally: Tally, bin_: int, codes: Mapping[str, int]) -> bool:
         """Whether one more pod of the stance may go to the bin as counts are now.

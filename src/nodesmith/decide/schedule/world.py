@@ -38,10 +38,14 @@ class World:
 
     A *bin* is a place for pods: first the nodes that are there (`nodes`), then machines as they are planned. An offer
     is a template and an offering together; its code is `template * len(universe) + offering`.
+
+    A spread constraint counts every domain as empty in which a machine could be bought, for whomever; in a world that
+    `is_narrow` only those in which one could be bought for its own pods. That holds as long as nobody else buys there.
     """
 
-    def __init__(self, problem: Problem, stock: Stock | None = None) -> None:
+    def __init__(self, problem: Problem, stock: Stock | None = None, *, is_narrow: bool = False) -> None:
         self.problem = problem
+        self.is_narrow = is_narrow
         snapshot, stock = problem.snapshot, stock or Stock()
         self.ground = stock.ground(snapshot)
         pools = [pool for pool in usable_pools(snapshot.pools) if problem.catalog.get(pool.name)]
@@ -167,6 +171,11 @@ class World:
             if node_filter.tolerations is not None and untolerated(template.taints, node_filter.tolerations):
                 flags = np.zeros_like(flags)
             parts.append(np.asarray(flags))
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
+
+    def buyable_offers(self) -> Flags:
+        """By offer: those that can be had now, for whomever."""
+        parts = [template.buyable for template in self.templates]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
 
     def filter_nodes(self, node_filter: NodeFilter) -> Flags:
