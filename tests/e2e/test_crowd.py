@@ -20,6 +20,9 @@ EACH: Final = 100
 MOST_CPU_S: Final = 10.0
 """Where the machine is busy, pods become known in more than one batch, and each is planned for."""
 
+IMPROVING_S: Final = 2.0
+"""How long each of those plans may be improved."""
+
 
 @dataclass
 class Watch:
@@ -94,7 +97,8 @@ def test_five_hundred_pods(stage: Stage) -> None:
     _tell(stage, watch, took, used, len(yard.claims()))
     stage.loop.call(yard.clear(within_s=240))
     stage.kubectl("delete", "ec2nodeclass", NODE_CLASS, "--timeout=60s")
-    assert used < MOST_CPU_S
+    plans = sum(each.startswith("computed new") for each in _planned(stage))
+    assert used < MOST_CPU_S + IMPROVING_S * plans
 
 
 def _planned(stage: Stage) -> list[str]:
