@@ -52,6 +52,7 @@ from nodesmith.controllers.shell import Gates, Options
 from nodesmith.controllers.supervisor import supervise
 from nodesmith.decide.disrupt.decide import decide, validate
 from nodesmith.decide.disrupt.policy import Policy
+from nodesmith.decide.schedule.allowance import improving_time
 from nodesmith.decide.schedule.checked import Solve
 from nodesmith.decide.schedule.problem import MinValuesPolicy, PreferencePolicy, PricingPolicy, Problem
 from nodesmith.decide.schedule.problem import Options as ScheduleOptions
@@ -161,11 +162,12 @@ async def _assemble(
     return controllers, _Acting(controllers, {"events": events, "aws-upkeep": _Upkeep(aws, clock, log)})
 
 
-def solver(deadline: timedelta) -> Solve:
-    """The scheduler, which improves a plan for so long at most."""
+def solver(deadline: timedelta | None) -> Solve:
+    """The scheduler, which improves a plan for so long at most; None: as long as its pods are worth."""
 
     def solve(problem: Problem) -> SchedulePlan:
-        return schedule(problem, is_time_up=Stopwatch(deadline))
+        allowed = improving_time(len(problem.pods)) if deadline is None else deadline
+        return schedule(problem, is_time_up=Stopwatch(allowed))
 
     return solve
 

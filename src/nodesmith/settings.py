@@ -91,6 +91,10 @@ def _duration(text: str) -> timedelta:
         raise ValueError(str(error).replace("'", '"')) from None
 
 
+def _duration_if_any(text: str) -> timedelta | None:
+    return _duration(text) if text else None
+
+
 def _refresh(text: str) -> timedelta:
     duration = _duration(text)
     if duration < _SHORTEST_REFRESH:
@@ -250,8 +254,11 @@ class Settings:
     pricing_policy: str = setting(
         _one_of("lowest", "karpenter"), "lowest", "Whether the cheapest valid plan is taken, or Karpenter's."
     )
-    pricing_deadline: timedelta = setting(
-        _duration, "2s", "How long a plan may be improved, once it stands; not at all with 0s."
+    pricing_deadline: timedelta | None = setting(
+        _duration_if_any,
+        "",
+        "How long a plan may be improved, once it stands; not at all with 0s. When empty: 2s for 5,000 pods and more, "
+        "less for fewer, 0.3s at the least.",
     )
     pricing_spot_risk: float = setting(
         _share, "0.05", "What a claim counts for beyond its price when only one spot pool can fill it."

@@ -1,11 +1,18 @@
 from datetime import timedelta
 
+import pytest
+
+from nodesmith import app
 from nodesmith.adapters.clock import RealClock
 from nodesmith.adapters.telemetry.metrics import PrometheusMetrics
-from nodesmith.app import build_labels, options_of
-from nodesmith.decide.schedule.problem import MinValuesPolicy, PreferencePolicy, PricingPolicy
+from nodesmith.app import build_labels, options_of, solver
+from nodesmith.decide.schedule.problem import MinValuesPolicy, PreferencePolicy, PricingPolicy, Problem
+from nodesmith.model.meta import EPOCH
+from nodesmith.plan.schedule import SchedulePlan
 from nodesmith.ports.log import NoLog
 from nodesmith.settings import load
+from nodesmith.state.snapshot import Snapshot
+from tests.unit.decide.schedule.build import pods
 
 
 def test_settings_reach_the_parts_that_they_are_for() -> None:
@@ -44,3 +51,14 @@ def test_what_runs_is_told_in_upstreams_words() -> None:
     text, _ = metrics.text()
     assert b"karpenter_build_info{" in text
     assert build_labels()["version"]
+
+
+@pytest.mark.parametrize(("told", "seconds"), [(None, 0.4), (timedelta(seconds=3), 3.0), (timedelta(0), 0.0)])
+def test_a_plan_is_improved_as_long_as_its_pods_are_worth_or_as_told(
+    told: timedelta | None, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed: list[timedelta] = []
+    monkeypatch.setattr(app, "Stopwatch", allowed.append)
+    monkeypatch.setattr(app, "schedule", lambda problem, *, is_time_up: SchedulePlan({}))
+    solver(told)(Problem(Snapshot(EPOCH), {}, pods("web", 1000)))
+    assert [each.total_seconds() for each in allowed] == pytest.approx([seconds])

@@ -130,3 +130,9 @@ def test_a_setting_is_read_somewhere_or_said_to_be_without_effect() -> None:
     for name, each in SETTINGS.items():
         is_read = any(f"settings.{name}" in text for text in texts)
         assert is_read is each.is_heeded or name in batch, name
+
+
+def test_improving_is_limited_by_the_batch_unless_somebody_says_how_long() -> None:
+    assert load([], NEEDED | {"PRICING_DEADLINE": ""}).pricing_deadline is None
+    assert load(["--pricing-deadline=0s"], NEEDED).pricing_deadline == timedelta(0)
+    assert load([], NEEDED | {"PRICING_DEADLINE": "5s"}).pricing_deadline == timedelta(seconds=5)

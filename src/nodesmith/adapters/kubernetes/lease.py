@@ -155,7 +155,9 @@ class Elector:
             await self.clock.sleep(self.terms.retry_every)
             if not self.is_leading():
                 return  # the process was frozen meanwhile: the lease may be another's
-            if not await self._try() and self.holder not in {"", self.identity}:
+            if await self._try() or (self._seen is None and self.is_leading() and await self._try()):
+                continue  # a write whose answer was lost has made another version: that is seen, and renewed, at once
+            if self.holder not in {"", self.identity}:
                 self._renewed_at = float("-inf")
 
     async def _try(self) -> bool:

@@ -45,6 +45,7 @@ _IGNORED: Final = frozenset({BlockCode.INVALID, BlockCode.VOLUME, BlockCode.RESO
 
 LOOK_AGAIN: Final = timedelta(seconds=1)
 CREATES_AT_ONCE: Final = 10
+PODS_TOLD: Final = 5
 
 
 class Provisioner:
@@ -86,6 +87,7 @@ class Provisioner:
         catalog = await self._catalog(snapshot, launching)
         problem = Problem(snapshot, catalog, pods, options=self._shell.options.schedule)
         self._shell.metrics.set("scheduler_queue_depth", len(pods), controller="provisioner", scheduling_id="")
+        self._shell.log.info("found provisionable pod(s)", Pods=_told(pods))
         started = self._planning_since = self._shell.clock.monotonic()
         try:
             plan = await self._guard.plan(problem, self._solve)
@@ -229,6 +231,13 @@ def _pods_to_place(
         for pod in (*pods_to_place(snapshot), *room)
         if pod.key not in promised and (not pod.node_name or _may_move(pod, guards, now))
     )
+
+
+def _told(pods: Sequence[Pod]) -> str:
+    """The first pods by name, and how many more there are."""
+    names = ", ".join(pod.key for pod in pods[:PODS_TOLD])
+    more = len(pods) - PODS_TOLD
+    return f"{names} and {more} other(s)" if more > 0 else names
 
 
 def _may_move(pod: Pod, guards: Guards, now: datetime) -> bool:
