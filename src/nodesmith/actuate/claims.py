@@ -84,6 +84,10 @@ class Claims:
         """The claim is on its way out; False when it was gone already."""
         return await self._writer.delete(NODE_CLAIM, claim)
 
+    async def delete_named(self, name: str) -> bool:
+        """A claim of this name is on its way out, whoever has seen it; False when there is none."""
+        return await self._writer.delete_named(NODE_CLAIM, name)
+
 
 def _differing(wanted: Mapping[str, str | None], present: Mapping[str, str]) -> dict[str, str | None]:
     return {key: value for key, value in wanted.items() if present.get(key) != value}

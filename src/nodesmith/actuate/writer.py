@@ -74,6 +74,14 @@ class Writer:
             return False
         return True
 
+    async def delete_named(self, kind: Kind[Any], name: str) -> bool:
+        """Whatever has the name, which nobody else may take, is gone or going; False when nothing had it."""
+        try:
+            await self._cluster.delete(kind, name)
+        except NotFound:
+            return False
+        return True
+
     async def evict(self, pod: Pod) -> bool:
         """The pod is going; False when it was gone, or another one has its name now.
 

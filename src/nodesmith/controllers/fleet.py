@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from nodesmith.controllers.batcher import Batcher
 from nodesmith.controllers.capacitybuffer import BufferStatus
-from nodesmith.controllers.controller import SINGLETON, Again, Controller, Outcome, Service
+from nodesmith.controllers.controller import DONE, SINGLETON, Again, Controller, Outcome, Service
 from nodesmith.controllers.decisions import Decisions
-from nodesmith.controllers.disruption.loop import Decide, DisruptionLoop, Validate
+from nodesmith.controllers.disruption.loop import QUIET, Decide, DisruptionLoop, Validate
 from nodesmith.controllers.disruption.queue import CommandQueue
 from nodesmith.controllers.garbage import ClaimGarbage, MachineGarbage
 from nodesmith.controllers.guard import Guard
@@ -40,6 +40,8 @@ from nodesmith.model.pod import Pod
 from nodesmith.ports.metrics import Reading
 
 RETRIGGER_EVERY: Final = timedelta(seconds=10)
+"""While a pod waits; else as soon as this after something has changed."""
+
 CLAIM_FIRST_RETRY: Final = timedelta(seconds=1)
 
 
@@ -186,13 +188,24 @@ class Fleet:
     def _mark_pool(self, name: str) -> None:
         self.pools.mark(name)
 
+    def stirred(self) -> None:
+        """Something has changed: those who look at everything look soon, however still it was before."""
+        self.disruption.queue.mark_within(SINGLETON, QUIET)
+        self.triggers.queue.mark_within(SINGLETON, RETRIGGER_EVERY)
+
     async def _retrigger(self, _: str) -> Outcome:
         """Pods that still wait, or whose node is leaving, are planned for again (spec 3.1)."""
-        for pod in self._shell.store.all(Pod):
+        store, now = self._shell.store, self._shell.now()
+        generation = store.generation(now)
+        is_waited = False
+        for pod in store.all(Pod):
             if pod.is_provisionable:
                 self.batcher.trigger(pod.meta.uid)
-        for state in self._shell.store.snapshot(self._shell.now()).nodes:
+            is_waited |= pod.is_waiting
+        for state in store.snapshot(now).nodes:
             if state.is_deleting and any(pod.is_reschedulable for pod in state.pods):
                 self.batcher.trigger(state.provider_id or state.name)
+                is_waited = True
         await self._nominations.forget_gone()
-        return Again(RETRIGGER_EVERY)
+        has_moved = store.generation(self._shell.now()) != generation
+        return Again(RETRIGGER_EVERY) if is_waited or has_moved else DONE

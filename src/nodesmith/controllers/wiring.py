@@ -35,6 +35,7 @@ class Wiring:
     def __init__(self, store: Store, fleet: Fleet, feed: Feed) -> None:
         self._store = store
         self._fleet = fleet
+        store.listen(fleet.stirred)
         feed.listen(NODE_CLAIM, self._claim)
         feed.listen(NODE, self._node)
         feed.listen(POD, self._pod)

@@ -6,7 +6,8 @@ come in, and however often, the store ends at what a list would say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar, cast
 
@@ -73,6 +74,9 @@ class Store:
         self._storage: Storage | None = None
         self._namespaces: Mapping[str, Namespace] | None = None
         self._is_listed = False
+        self._generation = 0
+        self._snapshot: tuple[int, Snapshot] | None = None
+        self._listeners: list[Callable[[], None]] = []
 
     # --- what the watches tell ---
 
@@ -93,6 +97,7 @@ class Store:
         before = dict(table.by_key)
         left, came = table.replace(values)
         self._is_listed = all(each in self._tables and self._tables[each].is_listed for each in self._types)
+        self._changed()
         for value in left:
             self._moved(kind, value.meta.key, value, None)
         for value in came:
@@ -109,21 +114,22 @@ class Store:
         if table.get(claim.name) is None and not table.has_gone_since(claim.meta):
             self._in_flight.create(claim, now=now)
             self._show_claim(claim.name)
+            self._changed()
 
     def mark(self, name: str) -> None:
         """The node or claim of this name is leaving."""
         self._in_flight.marked.add(name)
-        self._machines.touch(name)
+        self._touch(name)
 
     def unmark(self, name: str) -> None:
         """It stays after all."""
         self._in_flight.marked.discard(name)
-        self._machines.touch(name)
+        self._touch(name)
 
     def nominate(self, name: str, *, now: datetime) -> None:
         """A pod was promised the node or claim of this name, for the nomination window."""
         self._in_flight.nominated[name] = now + self._nomination_window
-        self._machines.touch(name)
+        self._touch(name)
 
     # --- what is known ---
 
@@ -157,11 +163,26 @@ class Store:
         """The pods bound to the Node that are not at their end, by key."""
         return self._machines.pods_on(node_name)
 
-    def snapshot(self, now: datetime) -> Snapshot:
-        """The cluster at this moment."""
+    def generation(self, now: datetime) -> int:
+        """A number that grows whenever a snapshot would show something else."""
         for name in self._in_flight.expire(now):
             self._show_claim(name)
-            self._machines.touch(name)
+            self._touch(name)
+        return self._generation
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """The listener is called when the generation has grown; it must not act on it at once."""
+        self._listeners.append(listener)
+
+    def snapshot(self, now: datetime) -> Snapshot:
+        """The cluster at this moment."""
+        generation = self.generation(now)
+        if self._snapshot is None or self._snapshot[0] != generation:
+            self._snapshot = (generation, self._new_snapshot(now))
+            return self._snapshot[1]
+        return replace(self._snapshot[1], taken_at=now)
+
+    def _new_snapshot(self, now: datetime) -> Snapshot:
         if self._namespaces is None:
             self._namespaces = self._by_key(Namespace)
         return Snapshot(
@@ -199,6 +220,7 @@ class Store:
 
     def _moved(self, kind: type[HasMeta], key: str, before: HasMeta | None, after: HasMeta | None) -> None:
         """Carry one change into what is derived."""
+        self._changed()
         if kind is Pod:
             self._machines.move_pod(key, cast("Pod | None", before), cast("Pod | None", after))
         elif kind is Node:
@@ -216,6 +238,7 @@ class Store:
         if meta.name in self._in_flight.created:
             self._in_flight.shown(meta.name)
             self._show_claim(meta.name)
+            self._changed()
 
     def _show_claim(self, name: str) -> None:
         claim = self._table(NodeClaim).get(name) or self._in_flight.created.get(name)
@@ -224,3 +247,12 @@ class Store:
             self._without_id.add(name)
         else:
             self._without_id.discard(name)
+
+    def _touch(self, name: str) -> None:
+        self._machines.touch(name)
+        self._changed()
+
+    def _changed(self) -> None:
+        self._generation += 1
+        for listener in self._listeners:
+            listener()

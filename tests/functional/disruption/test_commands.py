@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 from nodesmith.adapters.memory.faults import Fault
-from nodesmith.api.kinds import NODE_CLAIM, NODE_POOL
+from nodesmith.api.kinds import NODE, NODE_CLAIM, NODE_POOL
 from nodesmith.controllers.shell import Gates, Options
-from nodesmith.decide.lifecycle.command_record import COMMAND
+from nodesmith.decide.lifecycle.command_record import COMMAND, CommandRecord
 from nodesmith.model.labels import DO_NOT_DISRUPT
 from nodesmith.model.nodeclaim import CONSOLIDATABLE, DRIFTED
+from nodesmith.model.taints import DISRUPTED
+from nodesmith.plan.command import Method
 from nodesmith.ports.errors import Unavailable
 from nodesmith.sim.clock import VirtualClock, run
 from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node_pool
@@ -169,5 +171,48 @@ def test_a_node_is_told_that_it_goes_only_when_its_replacement_is_up() -> None:
             await world.until(lambda: bought(world) == [SMALL])
             assert told(world, "DisruptionTerminating", "Node")[0].message == "Disrupting Node: Underutilized"
             assert told(world, "DisruptionTerminating", "NodeClaim")[0].message == "Disrupting NodeClaim: Underutilized"
+
+    run(story)
+
+
+def test_a_replacement_whose_making_was_never_answered_goes_before_the_node_is_open_again() -> None:
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        async with world.running(), world.controlled():
+            await outgrown(world)
+            (old,) = world.claims()
+            world.faults.watch_lag = timedelta(seconds=20)
+            lost = Fault(verbs={"create"}, kinds={"NodeClaim"}, error=lambda: Unavailable("lost"), after=True, times=1)
+            world.faults.rules.append(lost)
+            seen: list[bool] = []
+
+            def watch() -> None:
+                more = [each for each in world.claims() if each.name != old.name and not each.meta.is_deleting]
+                if lost.times == 0 and not seen and has_no_trace(world):
+                    seen.append(not more)
+
+            world.on_step.append(watch)
+            await world.until(lambda: bool(seen))
+            assert seen == [True], "both together may be more than the pool's limits allow"
+
+    run(story)
+
+
+def test_nobody_buys_for_pods_whose_node_a_command_is_about_to_take() -> None:
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        async with world.running(), world.controlled() as controllers:
+            await several(world, 1, disruption=NEVER, limits={"cpu": "2"})
+            (claim,), (node,) = world.claims(), world.nodes()
+            record = CommandRecord("c", Method.SINGLE, (claim.name,), ("not-there",), ((0,),), clock.now())
+            world.server.patch(NODE_CLAIM, claim.name, {"metadata": {"annotations": {COMMAND: record.to_text()}}})
+            controllers.store.mark(claim.name)
+            taints = [{"key": DISRUPTED.key, "effect": DISRUPTED.effect}]
+            world.server.patch(NODE, node.name, {"spec": {"taints": taints}})
+            world.app("more", 1, cpu="1500m")
+            await world.pass_time(timedelta(seconds=40))
+            assert len(world.claims()) == 1, "the command may be taken back, and the limit is the limit"
+            world.server.delete(NODE_CLAIM, claim.name)
+            await world.until(lambda: len(world.claims()) == 2)
 
     run(story)

@@ -316,3 +316,30 @@ class TestStateNode:
         (machine,) = store.snapshot(NOW).nodes
         assert machine.labels["kubernetes.io/hostname"] == "a"
         assert machine.provider_id == ""
+
+
+def test_the_generation_grows_with_what_a_snapshot_shows_and_stands_still_else() -> None:
+    store, heard = listed(), list[int]()
+    store.listen(lambda: heard.append(1))
+    before = store.generation(NOW)
+    store.snapshot(NOW)
+    assert store.generation(NOW + timedelta(hours=1)) == before
+    store.apply(NodeClaim, claim())
+    grown = store.generation(NOW)
+    assert grown > before
+    store.apply(NodeClaim, claim())
+    assert store.generation(NOW) == grown, "what was known is no news"
+    store.nominate("a", now=NOW)
+    promised = store.generation(NOW)
+    assert promised > grown
+    assert store.generation(NOW + timedelta(minutes=5)) > promised, "a promise ends by itself"
+    assert len(heard) == store.generation(NOW + timedelta(minutes=5)) - before
+
+
+def test_a_snapshot_of_an_unchanged_store_differs_in_its_time_only() -> None:
+    store = listed()
+    store.apply(NodeClaim, claim())
+    first, second = store.snapshot(NOW), store.snapshot(NOW + timedelta(minutes=1))
+    assert second.taken_at == NOW + timedelta(minutes=1)
+    assert replace(second, taken_at=NOW) == first
+    assert second.nodes is first.nodes

@@ -1,13 +1,14 @@
 """The disruption loop: decide, wait, decide again, hand over (spec 5.1, 5.6).
 
 No policy is here. A command that a later look does not uphold is dropped, and its nodes rest for a while, so that one
-node's bad luck never keeps the others from their turn.
+node's bad luck never keeps the others from their turn. Where a look found nothing, the next one waits until something
+has changed, or until time alone may have freed a node.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -19,19 +20,20 @@ from nodesmith.controllers.disruption.telling import Telling
 from nodesmith.controllers.guard import DISRUPTION, Guard
 from nodesmith.controllers.provisioning.catalogs import catalog_of, may_disrupt
 from nodesmith.controllers.provisioning.provisioner import PATIENCE
-from nodesmith.controllers.shell import Shell
+from nodesmith.controllers.shell import Shell, until
+from nodesmith.decide.disrupt.chances import next_chance
 from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.disrupt.standing import faults_of, greedy, problem_of
 from nodesmith.decide.disrupt.verdict import Memory, Rejected, Verdict
 from nodesmith.decide.lifecycle.quiet import Sight
+from nodesmith.decide.lifecycle.undecided import within_limits
 from nodesmith.decide.schedule.problem import Catalog, Problem
 from nodesmith.plan.command import Command, to_json
-from nodesmith.plan.stay import StayCode
 from nodesmith.ports.errors import PortError
 from nodesmith.state.snapshot import Snapshot
 
 QUIET: Final = timedelta(seconds=10)
-"""When nothing was found."""
+"""How soon a change is looked at when nothing was found."""
 
 UNSYNCED: Final = timedelta(seconds=1)
 AT_ONCE: Final = timedelta(milliseconds=1)
@@ -44,7 +46,14 @@ API server did not answer or somebody else wrote at the same time, is no sign of
 
 LONGEST_REST: Final = 16 * REST
 
-_PASSING: Final = frozenset({StayCode.POOL_BUDGET, StayCode.RESTING, StayCode.YOUNG, StayCode.NOMINATED})
+
+@dataclass(frozen=True, slots=True)
+class _Nothing:
+    """A look that found nothing: what it saw, in which generation of the store, and until when that is final."""
+
+    sight: Sight
+    generation: int
+    until: datetime
 
 
 class Decide(Protocol):
@@ -92,24 +101,51 @@ class DisruptionLoop:
         self._prices = Prices(shell.metrics)
         self._telling = Telling(shell)
         self._sight: Sight | None = None
-        self._nothing_to_see: Sight | None = None
+        self._nothing: _Nothing | None = None
 
     async def reconcile(self, _: str) -> Outcome:
         """A command was started, or there is none."""
         if not self._shell.store.is_listed:
             return Again(UNSYNCED)
         self._telling.looks()
+        if self._stands_still():
+            return self._later()
         if not self._has_recovered:
             await self._queue.recover()
             self._has_recovered = True
-        await self._queue.clear_stale()
+        is_clear = await self._queue.clear_stale()
         self._rest_longer(self._queue.take_failed())
         snapshot = self._snapshot()
         if snapshot is None:
             return Again(UNSYNCED)
-        sight = self._sight = Sight.of(snapshot, self._sight)
-        if sight.is_as_before(self._nothing_to_see):
-            return Again(QUIET)
+        generation = self._shell.store.generation(snapshot.taken_at)
+        before, sight = self._nothing, Sight.of(snapshot, self._sight)
+        self._sight = sight
+        if before is not None and sight.is_as_before(before.sight) and snapshot.taken_at < before.until:
+            self._nothing = replace(before, generation=generation) if is_clear else before
+            return self._later()
+        catalog, verdict = await self._look(snapshot)
+        if verdict.command is not None:
+            self._nothing = None
+            await self._carry_out(verdict.command, snapshot, catalog)
+            return Again(AT_ONCE)
+        chance = next_chance(verdict, snapshot)
+        is_final = is_clear and chance > snapshot.taken_at
+        self._nothing = _Nothing(sight, generation, chance) if is_final else None
+        return self._later()
+
+    def _stands_still(self) -> bool:
+        """Whether nothing at all has changed since a look that found nothing, and nothing is due."""
+        now, before = self._shell.now(), self._nothing
+        return before is not None and now < before.until and self._shell.store.generation(now) == before.generation
+
+    def _later(self) -> Outcome:
+        """The next look: when time may have freed a node; soon, if that is not known or things have changed."""
+        before = self._nothing
+        return Again(until(before.until, self._shell.now()) if before is not None and self._stands_still() else QUIET)
+
+    async def _look(self, snapshot: Snapshot) -> tuple[Catalog, Verdict]:
+        """What there is to buy, and what is to be done."""
         catalog, policy = await self._catalog(snapshot), self._policy(snapshot)
         self._prices.tell(snapshot, catalog)
         started = self._shell.clock.monotonic()
@@ -121,15 +157,7 @@ class DisruptionLoop:
             state.name: self._failures[state.name] for state in snapshot.nodes if state.name in self._failures
         }
         self._telling.found(snapshot, verdict, took=self._shell.clock.monotonic() - started)
-        self._nothing_to_see = None
-        if verdict.command is None:
-            # Where a budget or a rest kept a node, time alone may free it, and where the effort did not last for all
-            # candidates, the others are next: then the next look is a full one.
-            is_final = not verdict.is_cut_short and all(stay.code not in _PASSING for stay in verdict.stays)
-            self._nothing_to_see = sight if is_final and not verdict.blocked else None
-            return Again(QUIET)
-        await self._carry_out(verdict.command, snapshot, catalog)
-        return Again(AT_ONCE)
+        return catalog, verdict
 
     def _snapshot(self) -> Snapshot | None:
         """The cluster now, or None while half of it is unknown, or old: a claim that was just made has no size yet."""
@@ -140,7 +168,7 @@ class DisruptionLoop:
         launching = (each.claim for each in snapshot.nodes if each.claim and not each.provider_id)
         if not self._shell.store.is_listed or any(now - claim.meta.created_at < PATIENCE for claim in launching):
             return None
-        return replace(snapshot, is_synced=True)
+        return within_limits(replace(snapshot, is_synced=True))
 
     async def _catalog(self, snapshot: Snapshot) -> Catalog:
         return await catalog_of(self._shell, [pool for pool in snapshot.pools if may_disrupt(pool)])

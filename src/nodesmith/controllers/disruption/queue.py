@@ -79,23 +79,28 @@ class CommandQueue:
                 self._enqueue(record)
         await self.clear_stale()
 
-    async def clear_stale(self) -> None:
-        """No node that stays carries traces of a disruption, and no replacement comes up for nothing."""
-        await self._clear_orphans()
-        for state in self._shell.store.snapshot(self._shell.now()).nodes:
+    async def clear_stale(self) -> bool:
+        """No node that stays carries traces of a disruption, and no replacement comes up for nothing.
+
+        False when the cluster has moved on meanwhile, so that it has to be looked at again.
+        """
+        nodes = self._shell.store.snapshot(self._shell.now()).nodes
+        for state in nodes:
+            if is_orphaned(state, self.running) and state.claim is not None:
+                await self._clear_orphan(state.claim)
+        is_clear = True
+        for state in nodes:
             if is_stale(state, self.running) and state.claim is not None:
                 try:
                     await self._disruptions.reopen(state.node, state.claim)
                 except (Conflict, NotFound):
-                    continue
+                    is_clear = False
+        return is_clear
 
-    async def _clear_orphans(self) -> None:
-        for state in self._shell.store.snapshot(self._shell.now()).nodes:
-            if not is_orphaned(state, self.running) or state.claim is None:
-                continue
-            if await self._shell.claims.delete(state.claim):
-                self._shell.store.mark(state.claim.name)
-                self._shell.log.info("deleted replacement of a command taken back", NodeClaim=state.claim.name)
+    async def _clear_orphan(self, claim: NodeClaim) -> None:
+        if await self._shell.claims.delete(claim):
+            self._shell.store.mark(claim.name)
+            self._shell.log.info("deleted replacement of a command taken back", NodeClaim=claim.name)
 
     async def start(self, command: Command, id_: str) -> None:
         """The command is under way, or nothing of it is left.
@@ -262,24 +267,34 @@ class CommandQueue:
     async def _take_back(self, record: CommandRecord, culprits: frozenset[str]) -> None:
         """The candidates that stay are open again, as far as they can be reached: the loop clears up the rest.
 
-        The culprits among them are to rest.
+        What was bought for them goes first: both together may be more than their pools' limits allow. The culprits
+        among them are to rest.
         """
         for name in record.candidates:
             claim = self._shell.store.get(NodeClaim, name)
             self._shell.store.unmark(name)
-            if claim is None or claim.meta.is_deleting:
-                continue
-            state = self._state_of(claim)
-            if name in culprits:
-                self._failed.append(state.name)
-            try:
-                await self._disruptions.reopen(state.node, claim)
-            except PortError as error:
-                self._shell.log.warning("node not reopened yet", NodeClaim=name, error=str(error))
+            if claim is not None and not claim.meta.is_deleting and name in culprits:
+                self._failed.append(self._state_of(claim).name)
         try:
-            await self._clear_orphans()
+            await self._give_up_replacements(record)
         except PortError as error:
             self._shell.log.warning("replacements not cleared yet", command=record.id, error=str(error))
+            return
+        for name in record.candidates:
+            claim = self._shell.store.get(NodeClaim, name)
+            if claim is None or claim.meta.is_deleting:
+                continue
+            try:
+                await self._disruptions.reopen(self._state_of(claim).node, claim)
+            except PortError as error:
+                self._shell.log.warning("node not reopened yet", NodeClaim=name, error=str(error))
+
+    async def _give_up_replacements(self, record: CommandRecord) -> None:
+        """No replacement that is not fit yet comes up, even one whose making was never answered."""
+        for name in record.replacements:
+            if not self._is_initialized(name) and await self._shell.claims.delete_named(name):
+                self._shell.store.mark(name)
+                self._shell.log.info("deleted replacement of a command taken back", NodeClaim=name)
 
     def _is_initialized(self, name: str) -> bool:
         claim = self._shell.store.get(NodeClaim, name)

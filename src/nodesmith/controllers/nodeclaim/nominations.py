@@ -8,7 +8,7 @@ and anew until the node is settled; from then on, and when the node goes, pods t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -59,22 +59,22 @@ class Nominations:
 
     async def take_back(self, claim: NodeClaim) -> None:
         """No pod of the claim waits for its node any more."""
-        kept = (pod for pod in self._waiting(claim).values() if pod.nominated_node_name == claim.node_name)
+        kept = [pod for pod in self._waiting(claim).values() if pod.nominated_node_name == claim.node_name]
         await self._write(kept if claim.node_name else (), None)
 
     async def forget_gone(self) -> None:
         """No pod waits for a node that is not there: a kube-scheduler that keeps the names would never let it off."""
         store = self._shell.store
         waiting = (pod for pod in store.all(Pod) if pod.nominated_node_name and pod.is_waiting)
-        await self._write((pod for pod in waiting if store.get(Node, pod.nominated_node_name) is None), None)
+        await self._write([pod for pod in waiting if store.get(Node, pod.nominated_node_name) is None], None)
 
     def _waiting(self, claim: NodeClaim) -> dict[str, Pod]:
         pods = (self._shell.store.get(Pod, key) for key in planned_pods(claim))
         return {pod.key: pod for pod in pods if pod is not None and pod.is_waiting}
 
-    async def _write(self, pods: Iterable[Pod], node_name: str | None) -> None:
+    async def _write(self, pods: Sequence[Pod], node_name: str | None) -> None:
         """The pods carry this name, as far as the time goes."""
-        if not self._shell.options.nominates or self._is_pausing():
+        if not pods or not self._shell.options.nominates or self._is_pausing():
             return
         rest = iter(pods)
 

@@ -2,7 +2,8 @@
 
 A claim that is being launched has no size yet: the pods that it was bought for are left out until it has one, and a
 pool with limits buys nothing meanwhile. So a launch that hangs holds up nobody else. From then on until it is fit, its
-pods are planned for as if they were on it.
+pods are planned for as if they were on it. Pods of a node that a command is about to take are the command's affair
+until it drains the node.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from nodesmith.decide.disrupt.protection import Guards, is_protected, prevents
 from nodesmith.decide.lifecycle.buffers import is_virtual
 from nodesmith.decide.lifecycle.newclaim import claim_for, planned_pods
 from nodesmith.decide.lifecycle.promises import keep_promises
+from nodesmith.decide.lifecycle.undecided import staying_pods, within_limits
 from nodesmith.decide.schedule.checked import Solve
 from nodesmith.decide.schedule.problem import Catalog, Problem, pods_to_place
 from nodesmith.decide.schedule.zones import pods_by_zone
@@ -78,7 +80,7 @@ class Provisioner:
         if any(now - claim.meta.created_at < PATIENCE for claim in launching):
             return Again(LOOK_AGAIN)
         promises = keep_promises(snapshot)
-        snapshot = promises.snapshot
+        snapshot = within_limits(promises.snapshot)
         for name in promises.nodes:
             self._shell.store.nominate(name, now=now)
         pods = _pods_to_place(snapshot, self._shell.buffers.pods(), launching, now)
@@ -220,11 +222,11 @@ class Provisioner:
 def _pods_to_place(
     snapshot: Snapshot, room: Sequence[Pod], launching: Sequence[NodeClaim], now: datetime
 ) -> tuple[Pod, ...]:
-    """The pods that need a node now: not those a machine is on its way for, nor those that cannot move yet.
+    """The pods that need a node now: not those a machine is on its way for, nor those that do not move yet.
 
     Among them are those that stand for `room` that is to be kept.
     """
-    promised = frozenset[str]().union(*(planned_pods(claim) for claim in launching))
+    promised = frozenset[str]().union(staying_pods(snapshot), *(planned_pods(claim) for claim in launching))
     guards = Guards.of(snapshot.budgets)
     return tuple(
         pod

@@ -353,8 +353,14 @@ def spared(each: Candidate, scene: Scene, rules: tuple[MethodRule, ...]) -> Stay
 
 def is_consolidatable(node: StateNode, pool: NodePool, now: datetime) -> bool:
     """Whether its pods have been quiet for the pool's `consolidateAfter` (spec 5.9)."""
+    at = consolidatable_at(node, pool)
+    return at is not None and now >= at
+
+
+def consolidatable_at(node: StateNode, pool: NodePool) -> datetime | None:
+    """When that is if no more pods come or go; None where the pool is not consolidated."""
     after = pool.disruption.consolidate_after
-    return after is not None and now - _quiet_since(node) >= after
+    return None if after is None else _quiet_since(node) + after
 
 
 def is_settling(node: StateNode, pool: NodePool, now: datetime) -> bool:

@@ -7,22 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Final
 
-from nodesmith.model.nodeclaim import CONSOLIDATABLE, DRIFTED
+from nodesmith.model.nodeclaim import CONSOLIDATABLE, DRIFTED, INSTANCE_TERMINATING
 from nodesmith.state.snapshot import Snapshot, StateNode
-
-LONGEST: Final = timedelta(minutes=5)
-"""Prices change and time passes: after so long a pass is made in any case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a pass saw, condensed, and when; `nodes` are the values that it saw, each with what it came to."""
+    """What a pass saw, condensed; `nodes` are the values that it saw, each with what it came to."""
 
     fingerprint: int
-    at: datetime
     nodes: Mapping[str, tuple[StateNode, int]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -31,11 +25,11 @@ class Sight:
         known = before.nodes if before is not None else {}
         nodes = {node.name: _known(node, known.get(node.name)) for node in snapshot.nodes}
         seen = (tuple(condensed for _, condensed in nodes.values()), tuple(_others(snapshot)))
-        return cls(hash(seen), snapshot.taken_at, nodes)
+        return cls(hash(seen), nodes)
 
     def is_as_before(self, before: Sight | None) -> bool:
-        """Whether nothing that counts has changed since, and it was not too long ago."""
-        return before is not None and self.fingerprint == before.fingerprint and self.at - before.at < LONGEST
+        """Whether nothing that counts has changed since."""
+        return before is not None and self.fingerprint == before.fingerprint
 
 
 def _known(node: StateNode, before: tuple[StateNode, int] | None) -> tuple[StateNode, int]:
@@ -65,7 +59,7 @@ def _of_node(node: StateNode) -> Iterator[object]:
     if node.node is not None:
         yield (node.node.is_ready, node.node.is_cordoned, tuple(sorted(node.node.meta.annotations.items())))
     if claim is not None:
-        yield (claim.has(CONSOLIDATABLE), claim.has(DRIFTED), claim.last_pod_event_at)
+        yield (claim.has(CONSOLIDATABLE), claim.has(DRIFTED), claim.has(INSTANCE_TERMINATING), claim.last_pod_event_at)
         yield tuple(sorted(claim.meta.annotations.items()))
     for pod in node.pods:
         yield (pod.meta.uid, pod.meta.is_deleting, pod.is_ready, pod.do_not_disrupt)

@@ -1,6 +1,4 @@
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -105,9 +103,3 @@ def test_a_heartbeat_is_nothing_new_and_a_pod_is() -> None:
     assert not Sight.of(_snapshot(StateNode(node(), claim("claim", condition("Drifted"))))).is_as_before(before)
     assert not Sight.of(_snapshot(StateNode(node(), claim()), pools=(pool(),))).is_as_before(before)
     assert not Sight.of(heartbeat).is_as_before(None)
-
-
-def test_after_five_minutes_everything_is_looked_at_anew() -> None:
-    before = Sight.of(_snapshot())
-    later = Sight.of(replace(_snapshot(), taken_at=NOW + timedelta(minutes=5)))
-    assert not later.is_as_before(before)
