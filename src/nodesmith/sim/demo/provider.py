@@ -1,4 +1,7 @@
-"""AWS as nodesmith sees it in the story: the real adapter, over HTTP, at the box."""
+"""AWS as nodesmith sees it in the story: the real adapter, over HTTP, at the box.
+
+It acts with the role that was set up for it, and the box enforces IAM: what the installer's policies do not allow fails.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any, Final
 from moto.sqs.models import sqs_backends
 
 from nodesmith.adapters.aws.blocking import run_inline
+from nodesmith.adapters.aws.client import SessionClients
 from nodesmith.adapters.aws.cloud import AwsCloud
 from nodesmith.adapters.aws.objects import ClusterObjects
 from nodesmith.adapters.aws.queue import SqsQueue
@@ -18,7 +22,7 @@ from nodesmith.ports.clock import Clock
 from nodesmith.ports.queue import Interruption
 from nodesmith.sim.aws.box import Box
 from nodesmith.sim.aws.world import ACCOUNT
-from nodesmith.sim.demo.scene import CLUSTER, REGION, Scene
+from nodesmith.sim.demo.scene import CLUSTER, REGION, Scene, own_session
 
 _LOOK_EVERY: Final = timedelta(seconds=1)
 _MAINTAIN_EVERY: Final = timedelta(seconds=30)
@@ -27,9 +31,11 @@ _MAINTAIN_EVERY: Final = timedelta(seconds=30)
 async def provider(scene: Scene, names: Names) -> tuple[AwsCloud, PatientQueue]:
     """The cloud, started and kept tidy, and its queue."""
     settings = AwsSettings(cluster_name=CLUSTER, region=REGION, interruption_queue=names.queue)
+    clients = _with_role(scene, names)
+    scene.box.control.enforce_iam(on=True)
     cloud = AwsCloud(
         settings,
-        clients=scene.clients,
+        clients=clients,
         objects=ClusterObjects(scene.base.cluster()),
         clock=scene.clock,
         run_blocking=run_inline,
@@ -38,6 +44,16 @@ async def provider(scene: Scene, names: Names) -> tuple[AwsCloud, PatientQueue]:
     await cloud.start()
     scene.spawn(_maintain(cloud, scene.clock), name="maintain")
     return cloud, PatientQueue(SqsQueue(cloud.client, names.queue), names.queue, scene.box, scene.clock)
+
+
+def _with_role(scene: Scene, names: Names) -> SessionClients:
+    """Clients with the keys that the service account's token is changed for."""
+    assumed = scene.raw("sts").assume_role_with_web_identity(
+        RoleArn=names.role_arn(names.controller_role),
+        RoleSessionName="controller",
+        WebIdentityToken=f"{names.namespace}:{names.service_account}",
+    )
+    return SessionClients(own_session(assumed["Credentials"]), endpoint_url=scene.box.url)
 
 
 async def _maintain(cloud: AwsCloud, clock: Clock) -> None:

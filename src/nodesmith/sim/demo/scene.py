@@ -12,6 +12,7 @@ from typing import Any, Final
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.loaders import Loader
 
 from nodesmith.adapters.aws.blocking import run_inline
 from nodesmith.adapters.aws.client import AwsClient, SessionClients
@@ -40,6 +41,8 @@ from nodesmith.sim.world.world import Base, World
 
 REGION: Final = "ap-northeast-2"
 CLUSTER: Final = "demo"
+OWNER: Final = {"AccessKeyId": "testing", "SecretAccessKey": "testing"}
+"""The account owner's keys: IAM has not made them, and they may do everything."""
 STARTING: Final = timedelta(seconds=6)
 ENDING: Final = timedelta(seconds=25)
 _LOOK_EVERY: Final = timedelta(milliseconds=500)
@@ -161,14 +164,19 @@ class Scene:
         return next((each for each in nodes if each["spec"].get("providerID", "").endswith(instance_id)), None)
 
 
-def _session() -> boto3.session.Session:
-    """boto3 that knows nothing of the machine: not its profiles, not its proxies."""
+_LOADER: Final = Loader()
+"""Service models are read once for all sessions."""
+
+
+def own_session(keys: Mapping[str, str]) -> boto3.session.Session:
+    """boto3 that has these keys and knows nothing of the machine: not its profiles, not its proxies."""
     nothing = (None, None, None, None)
     session = botocore.session.Session(
         session_vars=dict.fromkeys(("profile", "config_file", "credentials_file"), nothing)
     )
+    session.register_component("data_loader", _LOADER)
     session.set_default_client_config(Config(proxies={}))
-    session.set_credentials("testing", "testing")
+    session.set_credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys.get("SessionToken"))
     return boto3.session.Session(botocore_session=session, region_name=REGION)
 
 
@@ -177,7 +185,7 @@ async def open_scene(clock: VirtualClock, *, seed: int = 0) -> AsyncIterator[Sce
     """A stage with an account and a cluster in it, as they are before anything was set up."""
     async with AsyncExitStack() as stack:
         box = stack.enter_context(Box(seed=seed, clock=clock.now, region=REGION))
-        clients = SessionClients(_session(), endpoint_url=box.url)
+        clients = SessionClients(own_session(OWNER), endpoint_url=box.url)
         baseline = account.prepare(
             box.url, region=REGION, cluster_name=CLUSTER, client=lambda service: clients.client(service, REGION)
         )

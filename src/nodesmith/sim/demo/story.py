@@ -15,9 +15,11 @@ from nodesmith.api.validation import validate
 from nodesmith.install.access import access_step
 from nodesmith.install.aws import aws_steps, names_of
 from nodesmith.install.names import DISCOVERY, Names
+from nodesmith.install.policies import controller_policies
 from nodesmith.install.setup import Action, Step, ensure, plan, undo
 from nodesmith.model.labels import AWS_GROUP, SPOT
 from nodesmith.model.money import UsdPerHour
+from nodesmith.sim.aws.audit import audit
 from nodesmith.sim.aws.control import Inventory
 from nodesmith.sim.demo import manifests
 from nodesmith.sim.demo.provider import provider
@@ -60,7 +62,7 @@ class Story:
         await self.grow(pool, names)
         await self.shrink()
         await self.survive_an_interruption()
-        await self.leave()
+        await self.leave(names)
 
     # --- 1 ---
 
@@ -269,7 +271,7 @@ class Story:
 
     # --- 6 ---
 
-    async def leave(self) -> None:
+    async def leave(self, names: Names) -> None:
         """Everything is deleted, and nothing is left: no instance, launch template, profile, role or tag."""
         tell, scene, server = self._teller, self._scene, self._scene.base.server
         tell.step(6, "Everything is deleted: what is left behind?")
@@ -284,6 +286,7 @@ class Story:
         tell.check("the EC2NodeClass took its profile and launch templates with it", holds=is_released)
         ended = await scene.until(lambda: not scene.machines(), within=timedelta(minutes=5))
         scene.stop.set()
+        self._check_permissions(names)
         await undo(self._steps)
         beyond = scene.box.control.inventory().beyond(self._before)
         if beyond:
@@ -293,6 +296,16 @@ class Story:
         tags = scene.raw("ec2").describe_tags(Filters=[{"Name": "key", "Values": [DISCOVERY]}])["Tags"]
         tell.check("no discovery tag is left", holds=not tags)
         tell.check("no pod is left", holds=await scene.until(lambda: not server.list(POD), within=timedelta(minutes=2)))
+
+    def _check_permissions(self, names: Names) -> None:
+        """Each call that nodesmith made is allowed by its role's policies, with its resources and conditions."""
+        calls = [call for call in self._scene.box.control.calls() if f"/{names.controller_role}/" in call.caller]
+        refused = audit(calls, controller_policies(names)).refused
+        if refused:
+            self._teller.table(("not allowed",), [(each,) for each in refused])
+        self._teller.check(
+            f"its policies allowed each of the {len(calls)} calls that nodesmith made", holds=bool(calls) and not refused
+        )
 
     def _happened(self, line: str) -> None:
         """Pods are many and their steps small; of them only the beginning of the trouble is told."""
