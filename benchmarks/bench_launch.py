@@ -105,6 +105,10 @@ class Known:
         """The EC2NodeClass."""
         return self.classes.get(name)
 
+    async def node_classes(self) -> list[EC2NodeClass]:
+        """All of them."""
+        return list(self.classes.values())
+
     async def node_pools(self) -> list[NodePool]:
         """One NodePool."""
         return [NodePool(meta=ObjectMeta("default"))]

@@ -385,6 +385,10 @@ class StoredObjects:
         """The EC2NodeClass, or None where there is none."""
         return self.store.get(EC2NodeClass, name)
 
+    async def node_classes(self) -> Sequence[EC2NodeClass]:
+        """All EC2NodeClasses."""
+        return self.store.all(EC2NodeClass)
+
     async def node_pools(self) -> Sequence[NodePool]:
         """All NodePools."""
         return self.store.all(NodePool)

@@ -8,6 +8,7 @@ import pytest
 from nodesmith.adapters.clock import RealClock
 from nodesmith.adapters.kubernetes import kubeconfig
 from nodesmith.adapters.kubernetes.transport import Transport
+from tests.e2e.calls import Ledger
 from tests.e2e.controlplane import ControlPlane, running
 from tests.e2e.stage import Stage, open_stage
 from tools.controlplane import build
@@ -16,6 +17,12 @@ from tools.controlplane import build
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What looks at everything that happened comes last."""
     items.sort(key=lambda item: item.path.name == "test_afterwards.py")
+
+
+@pytest.fixture(scope="session")
+def ledger() -> Ledger:
+    """What the controllers of all tests asked of AWS."""
+    return Ledger()
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,11 @@ T = TypeVar("T")
 ROOT: Final = Path(__file__).parents[2]
 CHART: Final = ROOT / "charts" / "nodesmith"
 VALUES: Final = Path(__file__).parent / "data" / "values" / "as-written.yaml"
-SET: Final = ("--set=replicas=0", "--set=settings.featureGates.staticCapacity=true")
+SET: Final = (
+    "--set=replicas=0",
+    "--set=settings.featureGates.staticCapacity=true",
+    "--set=settings.enableZonalShift=true",
+)
 STAGES: Final = Path(__file__).parent / "data" / "kwok.yaml"
 CLUSTER: Final = "shop"
 REGION: Final = "ap-northeast-2"
@@ -171,6 +175,7 @@ def open_stage(programs: Path, folder: Path) -> Iterator[Stage]:
         cluster, mirror = loop.call(_look(outside, plane))
         names, steps = loop.call(_set_up(box.url, cluster))
         variables = _as_controller(variables, names, folder)
+        box.control.zonal_shift(names.cluster_arn)
         box.control.enforce_iam(on=True)
         controller = ControllerProcess("controller", folder, variables)
         stage = Stage(plane, box, folder, loop, cluster, mirror, names, steps, before, variables, controller)

@@ -31,6 +31,8 @@ from nodesmith.install.names import DISCOVERY, Names
 from nodesmith.sim.aws import account
 from nodesmith.sim.aws.box import environment
 from nodesmith.sim.aws.process import BoxProcess
+from nodesmith.sim.aws.world import ACCOUNT
+from tests.e2e.calls import Ledger
 from tests.e2e.controller import ControllerProcess
 from tests.e2e.controlplane import CONTROLLER, ControlPlane, running
 from tests.e2e.stage import STAGES
@@ -221,7 +223,7 @@ def _ready(plane: ControlPlane) -> Any:
     return json.loads(read.stdout or "[]")
 
 
-def test_install_and_one_deployment_bring_a_node_and_uninstall_leaves_nothing(bare: Bare) -> None:
+def test_install_and_one_deployment_bring_a_node_and_uninstall_leaves_nothing(bare: Bare, ledger: Ledger) -> None:
     before = bare.state()
     code, text = bare.nodesmith("install", "--dry-run")
     assert code == 0, text
@@ -276,6 +278,7 @@ def test_install_and_one_deployment_bring_a_node_and_uninstall_leaves_nothing(ba
         what="helm has taken the Deployment away",
     )
     assert controller.terminate() == 0
+    ledger.add(bare.box.control, Names(CLUSTER, ACCOUNT, REGION, ""))
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, out + err + controller.tail()
     assert re.search(r"removed +nodes", out)

@@ -77,8 +77,13 @@ def test_the_users_story(stage: Stage, tmp_path: Path) -> None:
     stage.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "nodepool/default")
     story.apply((MANIFESTS / "web.yaml").read_text())
     stage.wait(lambda: len(story.running()) == REPLICAS, within_s=60, what="all pods run")
+    steps = ("Launched", "Registered", "Initialized")
+    stage.wait(
+        lambda: {is_true(each, step) for each in stage.mirror.all(NODE_CLAIM) for step in steps} == {True},
+        within_s=30,
+        what="each claim is initialized",
+    )
     claims = stage.mirror.all(NODE_CLAIM, nodepool="default")
-    assert {is_true(claim, type_) for claim in claims for type_ in ("Launched", "Registered", "Initialized")} == {True}
     assert set(story.running().values()) == {claim["status"]["nodeName"] for claim in claims}
     instances = {each["InstanceId"]: each for each in stage.instances(pool="default")}
     assert {claim["status"]["providerID"].rpartition("/")[2] for claim in claims} == set(instances)

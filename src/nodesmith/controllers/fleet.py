@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -41,6 +43,9 @@ from nodesmith.ports.metrics import Reading
 
 RETRIGGER_EVERY: Final = timedelta(seconds=10)
 """While a pod waits; else as soon as this after something has changed."""
+
+LONGEST_WAIT: Final = timedelta(seconds=10)
+"""So long a drain is put off, at most, for its pods' next machine to be asked for."""
 
 CLAIM_FIRST_RETRY: Final = timedelta(seconds=1)
 
@@ -110,7 +115,11 @@ class Fleet:
         buffers = BufferStatus(shell, ports.cluster, self.batcher.trigger)
         self.buffers = each("capacitybuffer", buffers.reconcile, workers=1)
         self._batching = Batching(self.batcher, self.provisioner)
-        self._interruption = InterruptionService(shell, ports.queue, self.batcher.trigger) if ports.queue else None
+        self._interruption = (
+            InterruptionService(shell, ports.queue, replan=self.batcher.trigger, replanned=self._replanned)
+            if ports.queue
+            else None
+        )
         ask = ports.sick_instances
         learn = ports.learn_memory
         self.lessons = each("nodeclaim.capacity", MemoryLesson(shell, learn).reconcile, workers=1) if learn else None
@@ -192,6 +201,14 @@ class Fleet:
         """Something has changed: those who look at everything look soon, however still it was before."""
         self.disruption.queue.mark_within(SINGLETON, QUIET)
         self.triggers.queue.mark_within(SINGLETON, RETRIGGER_EVERY)
+
+    async def _replanned(self, uid: str) -> None:
+        """What a leaving machine's pods need has been asked for, or could not be for a while."""
+        planned = self._planner.planned()
+        self.batcher.trigger(uid)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_WAIT.total_seconds()):
+                await planned.wait()
 
     async def _retrigger(self, _: str) -> Outcome:
         """Pods that still wait, or whose node is leaving, are planned for again (spec 3.1)."""

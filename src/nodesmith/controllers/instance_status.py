@@ -17,6 +17,12 @@ from nodesmith.ports.events import WARNING
 from nodesmith.state.snapshot import StateNode
 
 EVERY: Final = timedelta(minutes=1)
+_REASONS: Final = {
+    "InstanceStatus": "instance_status",
+    "SystemStatus": "system_status",
+    "EventStatus": "event_status",
+}
+"""Why claims went, as upstream's metric names it, by category."""
 
 
 class Sick(Protocol):
@@ -59,7 +65,8 @@ class InstanceStatus:
         try:
             sick = await self._ask()
         except Refused as error:
-            self._shell.log.warning("instance status is not watched: asking is not allowed", error=str(error))
+            told = "instance status is not watched: asking is not allowed"
+            self._shell.log.error(told, error=str(error))  # noqa: TRY400 - AWS' answer says it all; a trace would not help
             return DONE
         found = {(each.instance_id, str(each.category)) for each in sick}
         for _instance, category in sorted(found - self._counted):
@@ -90,5 +97,5 @@ class InstanceStatus:
         if await self._shell.claims.delete(claim):
             self._shell.store.mark(claim.name)
             labels = {"nodepool": claim.pool_name, "capacity_type": claim.labels.get(CAPACITY_TYPE, "")}
-            self._shell.metrics.count("nodeclaims_disrupted_total", reason=str(sick.category).lower(), **labels)
+            self._shell.metrics.count("nodeclaims_disrupted_total", reason=_REASONS[str(sick.category)], **labels)
             self._shell.log.info("deleting nodeclaim of a sick instance", NodeClaim=claim.name, detail=sick.detail)

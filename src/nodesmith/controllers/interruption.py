@@ -1,12 +1,13 @@
 """The interruption queue: what AWS announces about machines, turned into claims that leave in time (spec 7.12).
 
-A message is deleted only after it was acted on: a crash in between means that it is acted on again.
+A message is deleted only after it was acted on: a crash in between means that it is acted on again. Where the machine
+runs for a while yet, what its pods need is asked for before its claim, and with it the drain, begins to go.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -38,35 +39,63 @@ _TOLD: Final = {
         "Capacity reservation interruption warning was triggered",
     ),
 }
+_RUNS_ON: Final = frozenset(
+    {
+        InterruptionKind.SPOT_INTERRUPTED,
+        InterruptionKind.CAPACITY_RESERVATION_INTERRUPTED,
+        InterruptionKind.SCHEDULED_CHANGE,
+    }
+)
+"""What is announced, and not yet so: there is time to ask for another machine first."""
+
 _NOT_DELETING: Final = frozenset({InterruptionKind.REBALANCE_RECOMMENDATION, InterruptionKind.NO_OP})
 
 
 class InterruptionService:
     """Reads the queue for as long as it runs."""
 
-    def __init__(self, shell: Shell, queue: Queue, replan: Callable[[str], None]) -> None:
+    def __init__(
+        self, shell: Shell, queue: Queue, *, replan: Callable[[str], None], replanned: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """`replan` has what a leaving machine's pods need asked for; `replanned` waits until it was."""
         self._shell = shell
         self._queue = queue
         self._replan = replan
+        self._replanned = replanned
 
     async def run(self) -> None:
-        """Work until cancelled; an error of the queue or the cluster is told, and waited out."""
-        while True:
-            try:
-                await self._pass()
-            except PortError as error:
-                self._shell.log.warning("interruption queue failed", error=f"{type(error).__name__}: {error}")
-                await self._shell.clock.sleep(PAUSE_AFTER_ERROR)
+        """Work until cancelled; an error of the queue is told, and waited out.
 
-    async def _pass(self) -> None:
-        messages = await self._queue.receive()
+        Messages are received while earlier ones are still being acted on: many machines may be taken back at once.
+        """
+        async with asyncio.TaskGroup() as group:
+            while True:
+                try:
+                    messages = await self._queue.receive()
+                except PortError as error:
+                    self._tell_failure(error)
+                    await self._shell.clock.sleep(PAUSE_AFTER_ERROR)
+                    continue
+                if messages:
+                    group.create_task(self.handle(messages), name="interruptions")
+
+    async def handle(self, messages: Sequence[Interruption]) -> None:
+        """The messages have been acted on side by side, and are deleted; those that could not be will come again."""
         handled: list[str] = []
         async with asyncio.TaskGroup() as group:
             for message in messages:
                 group.create_task(self._handle(message, handled), name=f"interruption-{message.kind}")
-        if handled:
+        if not handled:
+            return
+        try:
             await self._queue.delete(handled)
+        except PortError as error:
+            self._tell_failure(error)
+        else:
             self._shell.metrics.count("interruption_deleted_messages_total", len(handled))
+
+    def _tell_failure(self, error: PortError) -> None:
+        self._shell.log.warning("interruption queue failed", error=f"{type(error).__name__}: {error}")
 
     async def _handle(self, message: Interruption, handled: list[str]) -> None:
         """The message has been acted on, or will come again."""
@@ -95,20 +124,30 @@ class InterruptionService:
         self._mark_offering(kind, claim)
         if kind in _NOT_DELETING or claim.meta.is_deleting:
             return
-        if await self._shell.claims.delete(claim):
-            self._shell.store.mark(claim.name)
-            labels = {"nodepool": claim.pool_name, "capacity_type": claim.labels.get(CAPACITY_TYPE, "")}
-            self._shell.metrics.count("nodeclaims_disrupted_total", reason=kind.value, **labels)
-            self._shell.log.info("deleting interrupted nodeclaim", NodeClaim=claim.name, kind=kind.value)
+        self._shell.store.mark(claim.name)
+        try:
+            if kind in _RUNS_ON:
+                await self._replanned(claim.meta.uid)
+            is_asked = await self._shell.claims.delete(claim)
+        except PortError:
+            self._shell.store.unmark(claim.name)
+            raise
+        if is_asked:
             self._replan(claim.meta.uid)
-            for event in tell.on_both(
-                "TerminatingOnInterruption",
-                self._state_of(claim),
-                node="Interruption triggered termination for the Node",
-                claim="Interruption triggered termination for the NodeClaim",
-                type_=WARNING,
-            ):
-                self._shell.events.publish(event)
+            self._tell_deletion(kind, claim)
+
+    def _tell_deletion(self, kind: InterruptionKind, claim: NodeClaim) -> None:
+        labels = {"nodepool": claim.pool_name, "capacity_type": claim.labels.get(CAPACITY_TYPE, "")}
+        self._shell.metrics.count("nodeclaims_disrupted_total", reason=kind.value, **labels)
+        self._shell.log.info("deleting interrupted nodeclaim", NodeClaim=claim.name, kind=kind.value)
+        for event in tell.on_both(
+            "TerminatingOnInterruption",
+            self._state_of(claim),
+            node="Interruption triggered termination for the Node",
+            claim="Interruption triggered termination for the NodeClaim",
+            type_=WARNING,
+        ):
+            self._shell.events.publish(event)
 
     def _mark_offering(self, kind: InterruptionKind, claim: NodeClaim) -> None:
         """What the message is about is not to be had, whatever the claim's own terms are."""

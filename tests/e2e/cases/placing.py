@@ -246,6 +246,46 @@ async def a_node_class_says_how_machines_are_made(yard: Yard) -> None:
     assert (volume["Size"], volume["VolumeType"], volume["Encrypted"]) == (50, "gp3", True)
 
 
+async def what_was_set_aside_is_used_first(yard: Yard) -> None:
+    """A capacity reservation, in a placement group; what the class is tagged with later, its profile is too."""
+    ec2, control = yard.stage.aws("ec2"), yard.stage.box.control
+    made = await asyncio.to_thread(
+        lambda: ec2.create_capacity_reservation(
+            InstanceType="m7g.large",
+            InstancePlatform="Linux/UNIX",
+            AvailabilityZone=ZONES[0],
+            InstanceCount=1,
+            InstanceMatchCriteria="targeted",
+        )
+    )
+    reservation = made["CapacityReservation"]["CapacityReservationId"]
+    group = await asyncio.to_thread(lambda: ec2.create_placement_group(GroupName=yard.name, Strategy="cluster"))
+    aside = {"capacityReservationSelectorTerms": [{"id": reservation}], "placementGroupSelector": {"name": yard.name}}
+    name = await yard.node_class("aside", **aside)
+    terms = needs("karpenter.sh/capacity-type", "reserved", "on-demand")
+    spec = {"nodeClassRef": {"name": name}, "requirements": [needs(TYPE, "m7g.large"), terms]}
+    await yard.pool(template={"spec": spec})
+    await yard.until(lambda: _condition(yard.pool_status(), "NodeClassReady") == "True")
+    await yard.patch(EC2_NODE_CLASS, name, {"spec": {"tags": {"team": "search"}}})
+    await yard.deployment(cpu="100m")
+    [pod] = await yard.until_running(1)
+    labels = yard.node_of(pod)["metadata"]["labels"]
+    assert labels["karpenter.sh/capacity-type"] == "reserved"
+    assert labels["karpenter.k8s.aws/capacity-reservation-id"] == reservation
+    assert labels["karpenter.k8s.aws/placement-group-id"] == group["PlacementGroup"]["GroupId"]
+    [instance] = await yard.instances()
+    profile = instance["IamInstanceProfile"]["Arn"].rpartition("/")[2]
+    tags = await asyncio.to_thread(
+        lambda: yard.stage.aws("iam").get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]["Tags"]
+    )
+    assert {"Key": "team", "Value": "search"} in tags
+    await yard.scale("web", 0)
+    await yard.delete(NODE_POOL, yard.name)
+    await yard.until(lambda: not yard.claims())
+    await asyncio.to_thread(lambda: control.change_reservation(reservation, state="cancelled"))
+    await asyncio.to_thread(lambda: ec2.delete_placement_group(GroupName=yard.name))
+
+
 async def a_node_class_that_finds_nothing_makes_its_pool_wait(yard: Yard) -> None:
     nowhere = [{"tags": {"karpenter.sh/discovery": "nowhere"}}]
     name = await yard.node_class("lost", subnetSelectorTerms=nowhere)

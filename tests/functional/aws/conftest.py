@@ -99,6 +99,9 @@ class KnownObjects:
     async def node_class(self, name: str) -> EC2NodeClass | None:
         return self.classes.get(name)
 
+    async def node_classes(self) -> list[EC2NodeClass]:
+        return list(self.classes.values())
+
     async def node_pools(self) -> list[NodePool]:
         return self.pools
 

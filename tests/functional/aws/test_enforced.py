@@ -49,6 +49,7 @@ async def test_the_controller_needs_its_policies_and_nothing_else(bench: Bench) 
     ec2.create_placement_group(GroupName="near", Strategy="cluster")
     cloud = bench.cloud = bench.another(replace(bench.settings, is_zonal_shift_enabled=True))
     await cloud.start()
+    await cloud.maintain()
     await cloud.prices.refresh()
     cloud.types._cache.clear()
     spec = {

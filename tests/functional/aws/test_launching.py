@@ -19,7 +19,7 @@ from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.ports.cloud import Machine
 from nodesmith.ports.errors import CapacityUnavailable, CreateFailed, NodeClassNotReady, NotFound, PortError
 from nodesmith.sim.aws.control import FaultRule, PoolRule
-from tests.functional.aws.conftest import NAMES, SPEC, Bench, claim_of
+from tests.functional.aws.conftest import SPEC, Bench, claim_of
 
 T = TypeVar("T")
 
@@ -93,8 +93,7 @@ async def test_a_controller_may_end_at_any_moment_of_a_launch(bench: Bench) -> N
     assert [each.claim_name for each in machines] == [claim.name for claim in claims]
     assert len(ids) == len(claims)
     assert {each.provider_id for each in await bench.cloud.list()} == ids
-    bench.owner("sqs").create_queue(QueueName=NAMES.queue)
-    await bench.cloud.start()
+    await bench.cloud.maintain()
     templates = bench.owner("ec2").describe_launch_templates()["LaunchTemplates"]
     assert {each["LaunchTemplateName"] for each in templates} <= bench.cloud._templates._known._values.keys()
 

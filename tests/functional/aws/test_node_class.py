@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -161,29 +161,6 @@ async def test_an_isolated_vpc_asks_for_no_price_and_no_profile(bench: Bench) ->
     assert regular.price is not None
 
 
-async def test_a_new_role_has_a_new_profile_and_the_old_one_is_collected(bench: Bench) -> None:
-    before = bench.objects.classes["default"].status.instance_profile
-    iam = bench.owner("iam")
-    iam.create_role(RoleName="other", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}))
-    may_pass(bench, "other")
-    after = (await bench.adopt(bench.node_class({**SPEC, "role": "other"}))).instance_profile
-    assert after != before
-    await bench.cloud._profiles.collect({after})
-    names = {each["InstanceProfileName"] for each in iam.list_instance_profiles()["InstanceProfiles"]}
-    assert {before, after} <= names, "a profile of the last hour is kept"
-    bench.cloud._profiles._clock = Later()
-    await bench.cloud._profiles.collect({after})
-    names = {each["InstanceProfileName"] for each in iam.list_instance_profiles()["InstanceProfiles"]}
-    assert (after in names, before in names) == (True, False)
-
-
-class Later(RealClock):
-    """A clock that is two hours ahead."""
-
-    def now(self) -> datetime:
-        return super().now() + timedelta(hours=2)
-
-
 async def test_nothing_is_left_of_a_node_class_that_goes(bench: Bench) -> None:
     before = bench.control.inventory()
     await bench.adopt(bench.node_class({**SPEC, "context": "x"}, "second"))
@@ -194,18 +171,6 @@ async def test_nothing_is_left_of_a_node_class_that_goes(bench: Bench) -> None:
     await bench.cloud.release(bench.objects.classes["second"])
     left = bench.control.inventory().beyond(before)
     assert not {kind: names for kind, names in left.items() if "template" in kind or "profile" in kind}
-
-
-async def test_idle_launch_templates_go(bench: Bench) -> None:
-    await bench.cloud.create(claim_of("default-a"))
-    names = bench.cloud._templates
-    assert len(names._known._values) >= 1
-    for name, (_, value) in list(names._known._values.items()):
-        names._known._values[name] = (0.0, value)
-    await bench.cloud.maintain()
-    left = (await bench.cloud.client.call("ec2", "DescribeLaunchTemplates"))["LaunchTemplates"]
-    assert left == []
-    assert (await bench.cloud.create(claim_of("default-b"))).claim_name == "default-b"
 
 
 async def test_drift_has_a_reason(bench: Bench) -> None:

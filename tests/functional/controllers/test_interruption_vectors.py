@@ -34,6 +34,10 @@ class OneMessage:
         self.deleted += receipts
 
 
+async def at_once(_: str) -> None:
+    """Nobody plans in these tests."""
+
+
 def populate(world: SmallWorld) -> None:
     """The claims and nodes that the record starts from."""
     for each in RECORD["cluster"]:
@@ -70,7 +74,8 @@ def test_a_message_does_what_it_does_at_the_peer(case: dict[str, Any]) -> None:
         async with asyncio.TaskGroup() as group:
             watching = [group.create_task(each.run()) for each in controllers.watching.values()]
             await controllers.synced.wait()
-            await InterruptionService(controllers.fleet._shell, queue, lambda _: None)._pass()
+            service = InterruptionService(controllers.fleet._shell, queue, replan=lambda _: None, replanned=at_once)
+            await service.handle(await queue.receive())
             for task in watching:
                 task.cancel()
         deleting = [claim.name for claim in world.claims() if claim.meta.is_deleting]

@@ -1,6 +1,5 @@
-"""Nodes that are replaced: interrupted, underutilized, drifted, expired, sick; and commands that fail or are cut off."""
+"""Nodes that are replaced: underutilized, drifted, expired, sick; and commands that fail or are cut off."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -10,10 +9,9 @@ from nodesmith.api.kinds import NODE, NODE_CLAIM, NODE_POOL
 from nodesmith.api.meta import format_time
 from nodesmith.controllers.shell import Gates, Options
 from nodesmith.decide.lifecycle.command_record import COMMAND
-from nodesmith.model.labels import DO_NOT_DISRUPT, INSTANCE_TYPE, ON_DEMAND, SPOT, ZONE
+from nodesmith.model.labels import DO_NOT_DISRUPT, INSTANCE_TYPE, ON_DEMAND, ZONE
 from nodesmith.model.nodeclaim import DISRUPTION_REASON, DRIFTED, INITIALIZED, INSTANCE_TERMINATING
 from nodesmith.model.taints import DISRUPTED
-from nodesmith.ports.queue import InterruptionKind
 from nodesmith.sim.clock import VirtualClock, run
 from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node_pool
 
@@ -36,44 +34,6 @@ async def _outgrown(world: SmallWorld) -> None:
     await world.until(world.all_running)
     assert [each.machine.instance_type for each in world.machines()] == ["m7g.4xlarge"]
     world.app("big", 0)
-
-
-def test_an_interrupted_machine_is_replaced_before_it_goes() -> None:
-    async def story(clock: VirtualClock) -> None:
-        world = SmallWorld(clock)
-        world.apply(NODE_CLASS, node_pool())
-        async with world.running(), world.controlled():
-            world.app("web", 3)
-            await world.until(world.all_running)
-            (lost,) = world.machines()
-            assert lost.machine.capacity_type == SPOT
-            world.reclaim(lost)
-            took = await world.until(lambda: lost.terminated_at is not None and world.all_running())
-            assert took < timedelta(minutes=2), "the pods ran elsewhere before EC2 took the machine"
-            (kept,) = world.machines()
-            assert (kept.machine.instance_type, kept.machine.zone) != (lost.machine.instance_type, lost.machine.zone)
-            assert {"SpotInterrupted", "TerminatingOnInterruption"} <= set(world.events.reasons())
-            assert world.metrics.total("interruption_deleted_messages_total") == 1
-
-    run(story)
-
-
-def test_a_rebalance_recommendation_is_only_told() -> None:
-    async def story(clock: VirtualClock) -> None:
-        world = SmallWorld(clock)
-        world.apply(NODE_CLASS, node_pool())
-        async with world.running(), world.controlled():
-            world.app("web", 3)
-            await world.until(world.all_running)
-            (machine,) = world.machines()
-            world.queue.send(InterruptionKind.REBALANCE_RECOMMENDATION, machine.machine.provider_id.rsplit("/", 1)[-1])
-            world.queue.send(InterruptionKind.SPOT_INTERRUPTED, "i-0000000000000dead")
-            await world.pass_time(2 * MINUTE)
-            assert "SpotRebalanceRecommendation" in world.events.reasons()
-            assert machine in world.machines()
-            assert world.metrics.total("interruption_deleted_messages_total") == 2
-
-    run(story)
 
 
 def test_a_cheaper_machine_is_ready_before_the_dear_one_is_drained() -> None:
@@ -381,41 +341,5 @@ def test_a_spot_zone_label_is_what_the_cloud_said() -> None:
             assert node.labels[ZONE] == machine.machine.zone
             assert node.labels[INSTANCE_TYPE] == machine.machine.instance_type
             assert machine.machine.instance_type in {kind.name for kind in catalog()}
-
-    run(story)
-
-
-@dataclass(frozen=True)
-class _Sick:
-    instance_id: str
-    category: str
-    is_forceful: bool
-    detail: str = "An unhealthy warning was triggered"
-
-
-@pytest.mark.parametrize("is_forceful", [True, False], ids=["impaired", "scheduled-event"])
-def test_a_machine_that_ec2_calls_sick_is_replaced(is_forceful: bool) -> None:  # noqa: FBT001 - a table
-    async def story(clock: VirtualClock) -> None:
-        world = SmallWorld(clock)
-        world.apply(NODE_CLASS, node_pool())
-        sick: list[_Sick] = []
-
-        async def ask() -> list[_Sick]:
-            return sick
-
-        world.sick_instances = ask
-        async with world.running(), world.controlled():
-            world.app("web", 2)
-            world.budget("web", min_available=2)
-            await world.until(world.all_running)
-            (machine,) = world.machines()
-            category = "SystemStatus" if is_forceful else "EventStatus"
-            sick.append(_Sick(machine.machine.provider_id.rsplit("/", 1)[-1], category, is_forceful))
-            await world.until(lambda: "InstanceUnhealthy" in world.events.reasons(), within=2 * MINUTE)
-            await world.pass_time(3 * MINUTE)
-            # A budget holds an orderly drain, and not one whose time is over at once.
-            assert (machine.terminated_at is not None) is is_forceful
-            counted = world.metrics.total("interruption_instance_status_unhealthy_total", category=category)
-            assert counted == 1, "counted once until it recovers"
 
     run(story)

@@ -9,8 +9,9 @@ from nodesmith.adapters.memory.catalog import ZONES
 from nodesmith.api.bar import MAX_MOVES
 from nodesmith.api.kinds import NODE_POOL
 from nodesmith.controllers.shell import Gates, Options
+from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.lifecycle.command_record import COMMAND
-from nodesmith.model.labels import DO_NOT_DISRUPT, ON_DEMAND, SPOT
+from nodesmith.model.labels import CAPACITY_TYPE, DO_NOT_DISRUPT, INSTANCE_TYPE, ON_DEMAND, SPOT
 from nodesmith.model.nodeclaim import DRIFTED, INSTANCE_TERMINATING, NodeClaim
 from nodesmith.sim.clock import VirtualClock, run
 from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node_pool
@@ -218,6 +219,54 @@ def test_spot_is_not_exchanged_for_spot_while_that_is_switched_off() -> None:
             assert bought(world) == [BIG]
             sentences = {event.message for event in told(world, "Unconsolidatable", "Node")}
             assert any("SpotToSpotConsolidation is disabled" in each for each in sentences)
+
+    run(story)
+
+
+SPOT_TO_SPOT = Options(cluster_name="small", policy=Policy(spot_to_spot=True))
+
+
+@pytest.mark.parametrize("options", [SPOT_TO_SPOT, Options(cluster_name="small")], ids=["on", "off"])
+def test_spot_is_exchanged_for_cheaper_spot_where_that_is_switched_on(options: Options) -> None:
+    """One that is too large goes for one of the fifteen cheapest types, once: then it is left in peace."""
+
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        is_on = options is SPOT_TO_SPOT
+        async with world.running(), world.controlled(options):
+            only_spot = [{"key": CAPACITY_TYPE, "operator": "In", "values": [SPOT]}]
+            world.apply(NODE_CLASS, node_pool(requirements=only_spot))
+            world.app("big", 1, cpu="12")
+            world.app("small", 1)
+            await world.until(world.all_running)
+            (large,) = world.machines()
+            assert large.machine.capacity_type == SPOT
+            world.app("big", 0)
+            await world.pass_time(HOUR)
+            assert world.all_running()
+            (left,) = world.machines()
+            assert left.machine.capacity_type == SPOT
+            assert (left is not large) is is_on
+            assert len(world.cloud.rented) == 1 + is_on
+            if is_on:
+                (claim,) = world.claims()
+                assert len(claim.requirements.get(INSTANCE_TYPE).values) == 15
+                assert claim.requirements.get(CAPACITY_TYPE).values == {SPOT}
+                assert world.metrics.total("nodeclaims_disrupted_total", reason="underutilized") == 1
+
+    run(story)
+
+
+def test_spot_is_not_exchanged_for_spot_of_few_types() -> None:
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        async with world.running(), world.controlled(SPOT_TO_SPOT):
+            await outgrown(world, node_pool(requirements=types(SMALL, BIG, terms=[SPOT])))
+            await world.pass_time(10 * MINUTE)
+            assert bought(world) == [BIG]
+            sentences = {event.message for event in told(world, "Unconsolidatable", "Node")}
+            few = "SpotToSpotConsolidation requires 15 cheaper instance type options than the current candidate"
+            assert any(each.startswith(few) and each.endswith("got 1") for each in sentences), sentences
 
     run(story)
 

@@ -29,11 +29,12 @@ from nodesmith.adapters.aws.tags import restricted_tag
 from nodesmith.adapters.aws.templates import Templates
 from nodesmith.adapters.aws.typestore import TypeStore
 from nodesmith.adapters.aws.unavailable import Unavailable
+from nodesmith.adapters.aws.upkeep import Upkeep
 from nodesmith.adapters.aws.validation import Validation
 from nodesmith.adapters.aws.zonalshift import ZonalShift
 from nodesmith.api.ec2nodeclass import READY, EC2NodeClass, EC2NodeClassStatus
 from nodesmith.model.instancetype import InstanceType
-from nodesmith.model.labels import INSTANCE_PROFILE_NAME, INSTANCE_TYPE, NODECLASS_HASH_VERSION_VALUE, RESERVED
+from nodesmith.model.labels import INSTANCE_TYPE, NODECLASS_HASH_VERSION_VALUE, RESERVED
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
 from nodesmith.ports.clock import Clock
@@ -50,7 +51,6 @@ from nodesmith.ports.log import Log, NoLog
 from nodesmith.ports.metrics import Metrics
 
 WORKERS: Final = 100
-PROFILES_COLLECTED_EVERY: Final = timedelta(minutes=30)
 _HALF_AN_HOUR: Final = timedelta(minutes=30)
 _TEN_MINUTES: Final = timedelta(minutes=10)
 
@@ -114,7 +114,13 @@ class AwsCloud:
         self._instances = InstanceStore(self.client, clock, cluster=cluster, workers=workers, metrics=metrics)
         self._templates = Templates(self.client, clock, cluster=cluster)
         self._profiles = Profiles(self.client, clock, settings)
-        self._profiles_collected_at = clock.now()
+        self._upkeep = Upkeep(
+            clock,
+            templates=self._templates,
+            profiles=self._profiles,
+            objects=objects,
+            is_isolated=settings.is_isolated_vpc,
+        )
         subnets = SubnetChoice(clock)
         self._offers = Offers(
             settings,
@@ -303,7 +309,7 @@ class AwsCloud:
         return SqsQueue(self.client, name) if name else None
 
     async def start(self) -> None:
-        """AWS can be reached and the permissions to look around are there, the queue too; earlier templates are known.
+        """AWS can be reached, and the permissions to look around are there, the queue too.
 
         Raises:
             PortError: when it cannot, with AWS' words.
@@ -314,24 +320,14 @@ class AwsCloud:
         queue = self.queue()
         if queue is not None:
             await queue.check()
-        await self._templates.hydrate()
 
     async def maintain(self) -> None:
-        """Launch templates that nobody has used for a minute, and profiles that no node uses, are gone."""
-        await self._templates.delete_idle()
-        now = self._clock.now()
-        if self._settings.is_isolated_vpc or now - self._profiles_collected_at < PROFILES_COLLECTED_EVERY:
-            return
-        self._profiles_collected_at = now
-        claims = await self._objects.node_claims()
-        pools = await self._objects.node_pools()
-        classes = {each.node_class.name for each in claims} | {each.node_class.name for each in pools}
-        in_use = {each.meta.annotations.get(INSTANCE_PROFILE_NAME, "") for each in claims}
-        for name in sorted(classes):
-            node_class = await self._objects.node_class(name)
-            if node_class is not None:
-                in_use |= {node_class.status.instance_profile, self._profiles.name_for(node_class)}
-        await self._profiles.collect(in_use)
+        """What was made for nodes and nothing uses any more is gone; for the leader alone to call.
+
+        Raises:
+            PortError: when AWS does not answer; what is left is seen to next time.
+        """
+        await self._upkeep.run()
 
     async def sick_instances(self) -> Sequence[SickInstance]:
         """Instances that EC2 says are impaired, or to be taken away.

@@ -20,6 +20,10 @@ class Objects(Protocol):
         """The EC2NodeClass, or None where there is none."""
         ...
 
+    async def node_classes(self) -> Sequence[EC2NodeClass]:
+        """All EC2NodeClasses."""
+        ...
+
     async def node_pools(self) -> Sequence[NodePool]:
         """All NodePools."""
         ...
@@ -41,6 +45,10 @@ class ClusterObjects:
             return await self._cluster.get(EC2_NODE_CLASS, name)
         except NotFound:
             return None
+
+    async def node_classes(self) -> Sequence[EC2NodeClass]:
+        """All EC2NodeClasses."""
+        return (await self._cluster.list(EC2_NODE_CLASS)).items
 
     async def node_pools(self) -> Sequence[NodePool]:
         """All NodePools."""

@@ -17,6 +17,7 @@ from nodesmith.adapters.aws.client import AwsClient
 from nodesmith.adapters.aws.settings import AwsSettings
 from nodesmith.adapters.aws.tags import profile_tags, tag_list, tags_of
 from nodesmith.api.ec2nodeclass import EC2NodeClass
+from nodesmith.api.hashing import hash_of
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.errors import AlreadyExists, NotFound
 
@@ -35,7 +36,8 @@ class Profiles:
         self._client = client
         self._clock = clock
         self._settings = settings
-        self._known: Cache[str, bool] = Cache(clock, KNOWN_FOR)
+        self._known: Cache[str, dict[str, str]] = Cache(clock, KNOWN_FOR)
+        """The tags of profiles that are there, and have their role."""
 
     def name_for(self, node_class: EC2NodeClass) -> str:
         """The name of the profile with the NodeClass' role."""
@@ -44,6 +46,10 @@ class Profiles:
         digest = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big")
         return f"{cluster[: _LONGEST_NAME - _DIGITS - 1]}_{digest}"
 
+    def legacy_name_for(self, node_class: EC2NodeClass) -> str:
+        """The name that Karpenter gave the profile before a NodeClass could have several."""
+        return f"{self._settings.cluster_name}_{hash_of(f'{self._settings.region}{node_class.name}')}"
+
     async def ensure(self, node_class: EC2NodeClass) -> str:
         """The profile's name; it is there and has the role.
 
@@ -51,15 +57,15 @@ class Profiles:
             NotFound: when there is no such role.
             Refused: when the role must not be passed, or the profile not be made.
         """
-        name = self.name_for(node_class)
-        if self._known.peek(name) is None:
+        name, tags = self.name_for(node_class), self._tags(node_class)
+        if self._known.peek(name) != tags:
             profile = await self._found(name)
             if profile is None:
                 profile = await self._made(name, node_class)
             else:
                 await self._tag(name, profile, node_class)
             await self._give_role(name, profile, node_class.spec.role)
-            self._known.set(name, value=True)
+            self._known.set(name, tags)
         return name
 
     async def delete_all_of(self, node_class: EC2NodeClass) -> None:
@@ -67,6 +73,10 @@ class Profiles:
         prefix = f"{self._path}{node_class.meta.uid}/"
         for profile in await self._listed(prefix):
             await self._delete(profile)
+        legacy = await self._found(self.legacy_name_for(node_class))
+        # Its tags say that it was made for this class; what somebody made by hand under such a name is his.
+        if legacy is not None and self._made_for(node_class).items() <= tags_of(legacy).items():
+            await self._delete(legacy)
 
     async def collect(self, in_use: Iterable[str]) -> None:
         """Profiles of this cluster that nothing uses, and that are not new, are gone."""
@@ -115,6 +125,11 @@ class Profiles:
             node_class=node_class.name,
             region=self._settings.region,
         )
+
+    def _made_for(self, node_class: EC2NodeClass) -> dict[str, str]:
+        """The tags that tell for what a profile was made."""
+        cluster, region = self._settings.cluster_name, self._settings.region
+        return profile_tags(cluster, {}, node_class=node_class.name, region=region)
 
     async def _give_role(self, name: str, profile: dict[str, Any], role: str) -> None:
         wanted = role.rpartition("/")[2]

@@ -46,9 +46,10 @@ class Templates:
         self._known.drop(name)
 
     async def hydrate(self) -> None:
-        """The cluster's templates that an earlier run left count as known, so that they go when nobody needs them."""
+        """The cluster's templates that others left count as known, so that they go when nobody needs them."""
         for name in await self._named([{"Name": f"tag:{TAG_CLUSTER}", "Values": [self._cluster]}]):
-            self._known.set(name, value=True)
+            if self._known.peek(name) is None:
+                self._known.set(name, value=True)
 
     async def delete_idle(self) -> None:
         """Templates that no launch has needed for a minute are gone."""

@@ -61,6 +61,13 @@ class Provisioner:
         self._guard = guard
         self._planning_since: float | None = None
         self._zones = PodZones(shell.metrics)
+        self._waiting: list[asyncio.Event] = []
+
+    def planned(self) -> asyncio.Event:
+        """An event that is set when a plan that is begun from now on has been carried out."""
+        event = asyncio.Event()
+        self._waiting.append(event)
+        return event
 
     def readings(self) -> Iterator[Reading]:
         """How long the planning under way has run."""
@@ -70,6 +77,19 @@ class Provisioner:
 
     async def reconcile(self, _: str) -> Outcome:
         """Every pod that waits has a node, a claim, or an event that says why not."""
+        waiting, self._waiting = self._waiting, []
+        outcome: Outcome = Again(LOOK_AGAIN)
+        try:
+            outcome = await self._plan()
+        finally:
+            if isinstance(outcome, Again):
+                self._waiting += waiting
+            else:
+                for event in waiting:
+                    event.set()
+        return outcome
+
+    async def _plan(self) -> Outcome:
         now = self._shell.now()
         if not self._shell.store.is_listed:
             return Again(LOOK_AGAIN)

@@ -26,7 +26,7 @@ def take(account: str, region: str) -> dict[str, list[str]]:
         "launch_templates": [t.name for t in ec2.launch_templates.values()],
         "volumes": list(ec2.volumes),
         "network_interfaces": list(ec2.enis),
-        "capacity_reservations": list(ec2.capacity_reservations.by_id),
+        "capacity_reservations": [r.id for r in ec2.capacity_reservations.by_id.values() if r.state == "active"],
         "placement_groups": list(ec2.placement_groups),
         "instance_profiles": list(iam.instance_profiles),
         "roles": [r.name for r in iam.roles.values() if not r.path.startswith(SERVICE_ROLES)],

@@ -1,6 +1,6 @@
 """AWS as nodesmith sees it in the story: the real adapter, over HTTP, at the box.
 
-It acts with the role that was set up for it, and the box enforces IAM: what the installer's policies do not allow fails.
+It acts with the role that was set up for it, and the box enforces IAM: what its policies do not allow fails.
 """
 
 from __future__ import annotations

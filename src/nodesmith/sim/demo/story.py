@@ -304,7 +304,8 @@ class Story:
         if refused:
             self._teller.table(("not allowed",), [(each,) for each in refused])
         self._teller.check(
-            f"its policies allowed each of the {len(calls)} calls that nodesmith made", holds=bool(calls) and not refused
+            f"its policies allowed each of the {len(calls)} calls that nodesmith made",
+            holds=bool(calls) and not refused,
         )
 
     def _happened(self, line: str) -> None:
