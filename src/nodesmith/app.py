@@ -137,6 +137,7 @@ async def _assemble(
         metrics=metrics,
         may_write=cluster.may_write,
         log=log,
+        ask_version=None if around.settings.eks_control_plane else cluster.version,
     )
     await aws.start()
     events = EventWriter(cluster, clock, log)

@@ -222,8 +222,7 @@ class Settings:
     eks_control_plane: bool = setting(
         _switch,
         "false",
-        "Whether details are asked from EKS; those that are not set are.",
-        is_heeded=False,
+        "Whether the Kubernetes version is asked of EKS, and not of the API server.",
     )
     vm_memory_overhead_percent: float = setting(
         _share, "0.075", "Share of an instance's memory that the hypervisor keeps, until a node has shown it."

@@ -51,5 +51,12 @@ def test_every_statement_of_the_policies_was_needed(asked: Ledger) -> None:
     assert asked.audit().unused == ()
 
 
+def test_images_are_those_of_the_api_servers_version(asked: Ledger) -> None:
+    """EKS, in the box, says another; it is asked only where `--eks-control-plane` says so."""
+    names = {str(call.params["Name"]) for call in asked.calls if call.name == "ssm:GetParameter"}
+    assert names
+    assert all("/1.34/" in name for name in names), names
+
+
 def test_nothing_is_left_in_the_account(over: Stage) -> None:
     assert tear_down(over) == {}

@@ -44,6 +44,10 @@ async def eventually(question: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.2)
 
 
+async def test_the_server_says_its_version(cluster: KubernetesCluster) -> None:
+    assert await cluster.version() == "1.34"
+
+
 async def test_a_pod_that_finds_no_room_is_seen_as_one_to_buy_for(cluster: KubernetesCluster) -> None:
     size = {"cpu": "4", "memory": "8Gi", "pods": "20"}
     node = {"metadata": {"name": "four-cores"}, "status": {"capacity": size, "allocatable": size}}

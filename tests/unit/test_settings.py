@@ -115,9 +115,13 @@ def test_a_setting_that_changes_nothing_is_told_when_somebody_chose_it() -> None
     assert unheeded(load([], NEEDED)) == []
     of_the_chart = {"MEMORY_LIMIT": "1073741824", "KARPENTER_SERVICE": "karpenter", "EKS_CONTROL_PLANE": "false"}
     assert unheeded(load([], NEEDED | of_the_chart)) == []
-    chosen = ["--eks-control-plane", "--ignore-dra-requests=false", "--feature-gates=TerminateFirstDrift=true"]
+    chosen = [
+        "--aws-feature-gates=RebootForRepair=true",
+        "--ignore-dra-requests=false",
+        "--feature-gates=TerminateFirstDrift=true",
+    ]
     assert unheeded(load(chosen, NEEDED)) == [
-        "eks-control-plane",
+        "aws-feature-gates",
         "ignore-dra-requests",
         "feature-gates: terminate_first_drift",
     ]

@@ -15,7 +15,7 @@ import pytest
 from nodesmith.adapters.aws.client import AwsClient, SessionClients
 from nodesmith.adapters.aws.credentials import controller_session
 from nodesmith.adapters.clock import RealClock
-from nodesmith.ports.errors import Refused, Unavailable
+from nodesmith.ports.errors import PortError, Refused, Unavailable
 from tests.functional.aws.conftest import CLUSTER, NAMES, REGION, Bench
 
 CONTROLLER = f"arn:aws:sts::{NAMES.account}:assumed-role/{NAMES.controller_role}/"
@@ -153,3 +153,37 @@ async def test_the_metadata_service_is_not_asked(bench: Bench, monkeypatch: pyte
         with pytest.raises(Refused, match="give the controller a role, or AWS_ACCESS_KEY_ID"):
             await identity(bench)
         assert asked == []
+
+
+SERVICES = ("ec2", "iam", "sts", "sqs", "ssm", "eks", "pricing", "arc-zonal-shift")
+"""Every service that the controller calls."""
+
+
+async def test_every_service_is_where_the_endpoint_url_says(bench: Bench) -> None:
+    clients = SessionClients(controller_session())
+    places = {service: clients.client(service, REGION).meta.endpoint_url for service in SERVICES}
+    assert places == dict.fromkeys(SERVICES, bench.control.url)
+
+
+async def test_without_it_they_are_aws_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    clients = SessionClients(controller_session())
+    assert clients.client("ec2", REGION).meta.endpoint_url == f"https://ec2.{REGION}.amazonaws.com"
+    assert clients.client("pricing", "us-east-1").meta.endpoint_url == "https://api.pricing.us-east-1.amazonaws.com"
+
+
+async def test_one_service_may_be_elsewhere(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`AWS_ENDPOINT_URL_EC2` is for EC2 alone, and goes before the one for all."""
+    keys = bench.owner("sts").assume_role(RoleArn=NAMES.role_arn(NAMES.controller_role), RoleSessionName="keys")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys["Credentials"]["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", keys["Credentials"]["SecretAccessKey"])
+    monkeypatch.setenv("AWS_SESSION_TOKEN", keys["Credentials"]["SessionToken"])
+    with metadata_service() as (elsewhere, asked):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", elsewhere)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", bench.control.url)
+        found = await client(bench).call("ec2", "DescribeSubnets")
+        assert found["Subnets"]
+        assert asked == []
+        with pytest.raises(PortError):
+            await client(bench).call("eks", "DescribeCluster", name=CLUSTER, attempts=1)
+        assert asked == [f"/clusters/{CLUSTER}"]

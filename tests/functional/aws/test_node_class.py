@@ -15,13 +15,13 @@ from nodesmith.adapters.aws.settings import AwsSettings
 from nodesmith.adapters.clock import RealClock
 from nodesmith.api.ec2nodeclass import EC2NodeClassStatus
 from nodesmith.install.policies import document
-from nodesmith.model.labels import INSTANCE_TYPE, NODECLASS_HASH, NODEPOOL, ON_DEMAND
+from nodesmith.model.labels import INSTANCE_TYPE, NODECLASS_HASH, NODEPOOL
 from nodesmith.model.meta import ObjectMeta
 from nodesmith.model.nodepool import NodePool
 from nodesmith.model.requirements import Requirement, Requirements
 from nodesmith.ports.errors import NodeClassNotReady
 from nodesmith.sim.aws.control import FaultRule
-from tests.functional.aws.conftest import CLUSTER, NAMES, REGION, ROLE, SPEC, Bench, claim_of, forget_prices
+from tests.functional.aws.conftest import CLUSTER, NAMES, REGION, SPEC, Bench, claim_of
 
 
 def said(status: EC2NodeClassStatus) -> dict[str, tuple[str, str]]:
@@ -121,44 +121,6 @@ class Hasty(RealClock):
 
     async def sleep(self, duration: timedelta) -> None:
         return
-
-
-async def test_without_an_iam_endpoint_there_is_a_condition_and_no_crash(bench: Bench) -> None:
-    bench.cloud = bench.another()
-    bench.cloud.client._clock = Hasty()
-    await asyncio.to_thread(
-        bench.control.faults, FaultRule("iam:*", "error", 1.0, code="ServiceUnavailable", status=503)
-    )
-    status = await bench.cloud.resolve(bench.node_class(SPEC, "fresh"))
-    profile = status.conditions["InstanceProfileReady"]
-    assert (profile.status, profile.reason) == ("Unknown", "InstanceProfileResolutionFailed")
-    assert status.conditions["Ready"].status == "Unknown"
-    assert status.conditions["SubnetsReady"].is_true
-
-
-async def test_an_isolated_vpc_asks_for_no_price_and_no_profile(bench: Bench) -> None:
-    isolated = replace(bench.settings, is_isolated_vpc=True)
-    cloud = bench.another(isolated)
-    forget_prices(cloud)
-    iam = bench.owner("iam")
-    iam.create_instance_profile(InstanceProfileName="given")
-    iam.add_role_to_instance_profile(InstanceProfileName="given", RoleName=ROLE)
-    seen = len(bench.calls())
-    status = await cloud.resolve(bench.node_class(SPEC))
-    assert status.conditions["InstanceProfileReady"].reason == "IsolatedVPC"
-    given = bench.node_class({**{k: v for k, v in SPEC.items() if k != "role"}, "instanceProfile": "given"}, "given")
-    status = await cloud.resolve(given)
-    assert said(status) == {}
-    asked = {call.name for call in bench.calls()[seen:]}
-    assert not {name for name in asked if name.startswith(("iam:", "pricing:"))}
-    bench.objects.classes["given"] = replace(given, status=status)
-    pool = NodePool(
-        meta=ObjectMeta("given"), node_class=replace(NodePool(meta=ObjectMeta("x")).node_class, name="given")
-    )
-    t4g = next(each for each in await cloud.instance_types(pool) if each.name == "t4g.large")
-    regular = next(each for each in t4g.offerings if each.capacity_type == ON_DEMAND)
-    assert regular.is_estimate
-    assert regular.price is not None
 
 
 async def test_nothing_is_left_of_a_node_class_that_goes(bench: Bench) -> None:

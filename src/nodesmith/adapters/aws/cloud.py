@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from nodesmith.adapters.aws.client import AwsClient, Clients, RunBlocking, always
-from nodesmith.adapters.aws.cluster import ClusterSource
+from nodesmith.adapters.aws.cluster import AskVersion, ClusterSource
 from nodesmith.adapters.aws.drift import SpecHashes, image_drift, instance_drift, static_drift
 from nodesmith.adapters.aws.health import InstanceHealth, SickInstance
 from nodesmith.adapters.aws.imagesource import ImageSource
@@ -82,6 +82,7 @@ class AwsCloud:
         metrics: Metrics,
         may_write: Callable[[], bool] = always,
         log: Log | None = None,
+        ask_version: AskVersion | None = None,
     ) -> None:
         workers = asyncio.Semaphore(WORKERS)
         cluster = settings.cluster_name
@@ -95,7 +96,7 @@ class AwsCloud:
         )
         self.prices = Prices(self.client, clock, is_isolated=settings.is_isolated_vpc)
         self.types = TypeStore(self.client, clock)
-        self.cluster = ClusterSource(settings, self.client, clock)
+        self.cluster = ClusterSource(settings, self.client, clock, ask_version)
         self.zonal_shift = ZonalShift(self.client, clock, cluster=cluster, is_enabled=settings.is_zonal_shift_enabled)
         self._settings = settings
         self._metrics = metrics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -22,14 +23,26 @@ _DNS_OFFSET: Final = 10
 """EKS gives cluster DNS the tenth address of the service range."""
 
 
-class ClusterSource:
-    """The cluster's address, certificate, service range and version."""
+AskVersion = Callable[[], Awaitable[str]]
+"""Asks the API server for its minor version, `1.35`."""
 
-    def __init__(self, settings: AwsSettings, client: AwsClient, clock: Clock) -> None:
+
+class ClusterSource:
+    """The cluster's address, certificate, service range and version.
+
+    `ask_version` asks the API server itself; without it EKS is asked, which is what `--eks-control-plane` means.
+    """
+
+    def __init__(
+        self, settings: AwsSettings, client: AwsClient, clock: Clock, ask_version: AskVersion | None = None
+    ) -> None:
         self._settings = settings
         self._client = client
+        self._ask_version = ask_version
         self._described: Cache[str, dict[str, Any]] = Cache(clock, VERSION_TTL)
+        self._served: Cache[str, str] = Cache(clock, VERSION_TTL)
         self._last: dict[str, Any] = {}
+        self._last_version = settings.kubernetes_version
 
     async def info(self) -> ClusterInfo:
         """Everything that user data needs; what neither the settings nor EKS know is empty.
@@ -55,16 +68,24 @@ class ClusterSource:
         """The Kubernetes minor version, `1.35`.
 
         Raises:
-            PortError: when EKS must be asked and does not answer.
+            PortError: when who must be asked has never told it and does not answer.
         """
         if self._settings.kubernetes_version:
             return self._settings.kubernetes_version
-        return str((await self._describe()).get("version") or "")
+        if self._ask_version is None:
+            self._last_version = str((await self._describe()).get("version") or "")
+            return self._last_version
+        try:
+            self._last_version = await self._served.get("", self._ask_version)
+        except PortError:
+            if not self._last_version:
+                raise
+        return self._last_version
 
     @property
     def caveat(self) -> str:
         """What is odd about the cluster's version as it was last told, for people; empty where nothing is."""
-        version = self._settings.kubernetes_version or str(self._last.get("version") or "")
+        version = self._last_version
         major, _, minor = version.partition(".")
         if not (major.isdecimal() and minor.isdecimal()) or OLDEST <= (int(major), int(minor)) <= NEWEST:
             return ""

@@ -181,6 +181,12 @@ class KubernetesCluster:
         answer = msgspec.json.decode(await self._transport.send(request))
         return str(answer["status"]["token"])
 
+    async def version(self) -> str:
+        """The API server's minor version, `1.35`."""
+        told = msgspec.json.decode(await self._transport.send(requests.version()))
+        # Managed control planes put a `+` behind the minor version where they have changed something.
+        return f"{told['major']}.{str(told['minor']).rstrip('+')}"
+
     async def _write(self, request: Request) -> bytes:
         if not self.may_write():
             raise NotLeading(f"{request.about}: not the leader")

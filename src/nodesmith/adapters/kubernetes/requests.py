@@ -45,6 +45,11 @@ class Request:
         return self.method != "GET"
 
 
+def version() -> Request:
+    """Which version the API server has."""
+    return Request("GET", "/version", "get the API server's version")
+
+
 def object_path(kind: Kind[Any], name: str = "", *, namespace: str = "", subresource: str = "") -> str:
     """Where the object is, or the collection when no name is given (all namespaces when no namespace is)."""
     root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"

@@ -17,6 +17,7 @@ from nodesmith.adapters.clock import RealClock
 from nodesmith.api.scalars import parse_duration
 from nodesmith.api.wire.base import to_json
 from nodesmith.model.taints import DISRUPTED, UNREGISTERED
+from nodesmith.ports.errors import Unavailable
 from tests.unit.adapters.aws.vectors import DATA
 
 PEER: Final[dict[str, Any]] = json.loads((DATA / "defaults.json").read_text("utf-8"))
@@ -78,6 +79,40 @@ def test_a_version_that_is_not_known_is_told(version: str, is_odd: bool) -> None
     nobody = AwsClient(NoClients(), region="eu-west-1", clock=clock, run_blocking=run_inline)
     settings = AwsSettings(cluster_name="demo", region="eu-west-1", kubernetes_version=version)
     assert bool(cluster.ClusterSource(settings, nobody, clock).caveat) is is_odd
+
+
+async def test_the_api_server_is_asked_for_its_version_where_eks_is_not() -> None:
+    """Every five minutes; what it said last is the version while it does not answer."""
+    clock = Ahead()
+    nobody = AwsClient(NoClients(), region="eu-west-1", clock=clock, run_blocking=run_inline)
+    answers = ["1.35", "1.38"]
+
+    async def ask() -> str:
+        if not answers:
+            raise Unavailable("no answer")
+        return answers.pop(0)
+
+    source = cluster.ClusterSource(AwsSettings(cluster_name="demo", region="eu-west-1"), nobody, clock, ask)
+    assert [await source.version(), await source.version()] == ["1.35", "1.35"]
+    assert source.caveat == ""
+    clock.ahead_s = 301.0
+    assert await source.version() == "1.38"
+    assert source.caveat
+    clock.ahead_s = 700.0
+    assert await source.version() == "1.38"
+    answers.clear()
+    fresh = cluster.ClusterSource(AwsSettings(cluster_name="demo", region="eu-west-1"), nobody, clock, ask)
+    with pytest.raises(Unavailable):
+        await fresh.version()
+
+
+class Ahead(RealClock):
+    """A clock that can be put forward."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
 
 
 class NoClients:

@@ -32,6 +32,14 @@ async def test_a_list_is_read_page_by_page() -> None:
         assert server.asked[1].endswith("limit=500&continue=next")
 
 
+@pytest.mark.parametrize(("minor", "wanted"), [("35", "1.35"), ("31+", "1.31")])
+async def test_the_servers_version_is_its_minor_version(minor: str, wanted: str) -> None:
+    async with serving(answers(lambda: web.json_response({"major": "1", "minor": minor}))) as server:
+        async with Transport(Connection(server.url), InstantClock()) as transport:
+            assert await cluster_on(transport).version() == wanted
+        assert server.asked == ["GET /version"]
+
+
 async def test_pages_that_expire_on_the_way_are_read_in_one_piece() -> None:
     replies = answers(lambda: page(["a"], "next"), lambda: status(410, "Expired"), lambda: page(["a", "b"]))
     async with serving(replies) as server:
