@@ -65,6 +65,9 @@ TARGET_MIB: Final = 120
 MIB: Final = 2**20
 TRIES: Final = 12
 ROUNDS: Final = 3
+REFILL_S: Final = 6
+"""In so long the bucket of CreateFleet is full again."""
+
 TYPES_A_CLAIM: Final = 60
 
 
@@ -212,7 +215,11 @@ async def latency(count: int) -> bool:
     async with bench() as made:
         await made.cloud.create(claim_of("warm", made.types[:TYPES_A_CLAIM]))
         for label, kinds in (("alike", 1), ("twenty kinds", 20), ("each its own", count)):
-            rounds = [await _round(made, f"{label.replace(' ', '')}-{each}", count, kinds) for each in range(ROUNDS)]
+            rounds = []
+            for each in range(ROUNDS):
+                if kinds == count:
+                    await asyncio.sleep(REFILL_S)
+                rounds.append(await _round(made, f"{label.replace(' ', '')}-{each}", count, kinds))
             took, calls = min(rounds, key=lambda each: _p95(each[0]))
             is_judged = kinds < count
             is_good &= not is_judged or _p95(took) < TARGET_S

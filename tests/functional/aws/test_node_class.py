@@ -21,7 +21,7 @@ from nodesmith.model.nodepool import NodePool
 from nodesmith.model.requirements import Requirement, Requirements
 from nodesmith.ports.errors import NodeClassNotReady
 from nodesmith.sim.aws.control import FaultRule
-from tests.functional.aws.conftest import CLUSTER, NAMES, REGION, SPEC, Bench, claim_of
+from tests.functional.aws.conftest import CLUSTER, NAMES, REGION, ROLE, SPEC, Bench, claim_of
 
 
 def said(status: EC2NodeClassStatus) -> dict[str, tuple[str, str]]:
@@ -104,6 +104,23 @@ async def test_a_denied_permission_is_a_condition_to_read(bench: Bench, operatio
     condition = status.conditions["ValidationSucceeded"]
     assert (condition.status, condition.reason) == ("False", f"{operation}AuthCheckFailed")
     assert f"ec2:{operation}" in condition.message
+
+
+async def test_a_given_profile_that_is_not_there_is_said_and_seen_when_it_is(bench: Bench) -> None:
+    spec = {key: value for key, value in SPEC.items() if key != "role"}
+    node_class = bench.node_class({**spec, "instanceProfile": "given"})
+    condition = (await bench.cloud.resolve(node_class)).conditions["ValidationSucceeded"]
+    assert (condition.status, condition.reason) == ("False", "InstanceProfileNotFound")
+    assert "given" in condition.message
+    iam = bench.owner("iam")
+    iam.create_instance_profile(InstanceProfileName="given")
+    iam.add_role_to_instance_profile(InstanceProfileName="given", RoleName=ROLE)
+    known = bench.cloud._resolver._validation._known
+    (key,) = [key for key, (_, verdict) in known._values.items() if verdict.status == "False"]
+    left_s = known._values[key][0] - bench.cloud._clock.monotonic()
+    assert left_s <= 60.0
+    known.drop(key)
+    assert said(await bench.cloud.resolve(node_class)) == {}
 
 
 async def test_while_aws_does_not_answer_what_was_known_stays(bench: Bench) -> None:

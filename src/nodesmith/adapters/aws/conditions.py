@@ -111,6 +111,12 @@ CAUSES: Final = (
     ),
     Cause(
         VALIDATION_SUCCEEDED,
+        "InstanceProfileNotFound",
+        "There is no instance profile of the name in `instanceProfile`.",
+        "Make it, or correct the name; a new one is seen within a minute or so.",
+    ),
+    Cause(
+        VALIDATION_SUCCEEDED,
         "UserDataSizeLimitExceeded",
         "The user data with ours is longer than 16 KiB.",
         "Shorten `userData`, or have it fetch the rest.",

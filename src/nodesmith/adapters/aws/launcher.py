@@ -43,6 +43,7 @@ from nodesmith.adapters.aws.settings import AwsSettings
 from nodesmith.adapters.aws.subnets import SubnetChoice
 from nodesmith.adapters.aws.templates import Templates
 from nodesmith.adapters.aws.unavailable import Unavailable
+from nodesmith.adapters.aws.userdata.bootstrap import LARGEST_BYTES
 from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.model.labels import CAPACITY_TYPE, ON_DEMAND, RESERVED, SPOT, TENANCY
 from nodesmith.model.nodeclaim import NodeClaim
@@ -63,6 +64,8 @@ _NOT_VISIBLE_YET: Final = (
 
 _FEW_TYPES: Final = 5
 """With fewer types than this, spot is soon lacking: upstream warns, and so do we."""
+
+_NEARLY: Final = 0.9
 
 _LOOKS: Final = 3
 _LOOK_AGAIN_AFTER: Final = timedelta(seconds=1)
@@ -93,6 +96,7 @@ class Launcher:
     def __init__(self, parts: Parts, workers: asyncio.Semaphore) -> None:
         self._parts = parts
         self._memo = LaunchMemo()
+        self._told_sizes: dict[str, int] = {}
         self._fleets: Batcher[str, Asker, FleetAnswer] = Batcher(
             parts.clock, CREATE_FLEET_WINDOW, self._create_fleets, workers, counted(parts.metrics, "create_fleet")
         )
@@ -143,7 +147,7 @@ class Launcher:
         try:
             plan = self._memo.plan(claim, node_class, chosen, frame, subnets)
             largest = max(template.user_data_bytes for template in plan.templates)
-            self._parts.metrics.set("ec2nodeclasses_userdata_bytes", largest, nodeclass=node_class.name)
+            self._tell_size(node_class, largest)
             launched = await self._fleet(plan, asker, chosen, catalogue)
             used.add(launched.subnet)
         finally:
@@ -159,6 +163,14 @@ class Launcher:
                 NodeClaim=claim.name,
                 instance_types=len(chosen.candidates),
             )
+
+    def _tell_size(self, node_class: EC2NodeClass, size: int) -> None:
+        """How large the user data is; somebody hears of it before it is too large (spec 7.9)."""
+        self._parts.metrics.set("ec2nodeclasses_userdata_bytes", size, nodeclass=node_class.name)
+        if size >= LARGEST_BYTES * _NEARLY and self._told_sizes.get(node_class.name) != size:
+            self._told_sizes[node_class.name] = size
+            told = "user data is nearly as large as EC2 takes it"
+            self._parts.log.warning(told, EC2NodeClass=node_class.name, bytes=size, of=LARGEST_BYTES)
 
     async def _catalogue(self, node_class: EC2NodeClass) -> Catalogue:
         try:

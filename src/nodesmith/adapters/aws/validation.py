@@ -7,7 +7,7 @@ dry run for what it must check, so one template is really made; it is deleted li
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -15,7 +15,7 @@ from typing import Any, Final
 from nodesmith.adapters.aws.cache import Cache
 from nodesmith.adapters.aws.client import AwsClient
 from nodesmith.adapters.aws.cluster import ClusterSource
-from nodesmith.adapters.aws.errors import DRY_RUN_PASSED, UNAUTHORIZED, AwsRefused
+from nodesmith.adapters.aws.errors import DRY_RUN_PASSED, PROFILE_NOT_VISIBLE, UNAUTHORIZED, AwsRefused
 from nodesmith.adapters.aws.fleet import Asker, shared_requests
 from nodesmith.adapters.aws.images import ImageChoice
 from nodesmith.adapters.aws.names import EXOTIC_RESOURCES
@@ -38,7 +38,11 @@ from nodesmith.ports.errors import CapacityUnavailable, CreateFailed, NodeClassN
 
 KEPT_FOR: Final = timedelta(minutes=30)
 FALLBACK_TYPES: Final = ("m5.large", "m6g.large")
+NO_PROFILE: Final = "InstanceProfileNotFound"
+LOOKED_FOR_AGAIN: Final = timedelta(minutes=1)
 _CLAIM: Final = "validation"
+
+_Check = Callable[[LaunchPlan, EC2NodeClass], Awaitable["Verdict | None"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,8 @@ class Validation:
         known = self._known.peek(key)
         if known is None:
             known = await self._ask(node_class)
-            self._known.set(key, known)
+            # A profile is made outside: nothing of the class changes when it appears.
+            self._known.set(key, known, ttl=LOOKED_FOR_AGAIN if known.reason == NO_PROFILE else KEPT_FOR)
             self._known.expired()
         return known
 
@@ -123,10 +128,25 @@ class Validation:
         except CreateFailed as error:
             return Verdict("False", error.reason, error.message)
         for check in (self._create_launch_template, self._create_fleet, self._run_instances):
-            verdict = await check(plan, node_class)
+            verdict = await self._checked(check, plan, node_class)
             if verdict is not None:
                 return verdict
         return PASSED
+
+    async def _checked(self, check: _Check, plan: LaunchPlan, node_class: EC2NodeClass) -> Verdict | None:
+        """The check's verdict; a profile that the class names and that is not there is told by name.
+
+        Raises:
+            PortError: when EC2 answered neither yes nor no.
+        """
+        try:
+            return await check(plan, node_class)
+        except AwsRefused as error:
+            given = node_class.spec.instance_profile
+            if not given or PROFILE_NOT_VISIBLE not in error.answer.message:
+                raise
+            told = f"instance profile {given} was not found: {error.answer.message}"
+            return Verdict("False", "InstanceProfileNotFound", told)
 
     async def _create_launch_template(self, plan: LaunchPlan, _: EC2NodeClass) -> Verdict | None:
         try:
