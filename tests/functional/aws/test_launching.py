@@ -149,7 +149,7 @@ async def test_nothing_is_lost_or_doubled_while_a_fifth_of_the_calls_fails(bench
     assert not await insist(bench.cloud.list)
     calls = bench.calls()
     assert any(call.name == "ec2:CreateFleet" and call.error for call in calls)
-    assert sum(call.error is not None for call in calls) >= 3
+    assert sum(call.error is not None for call in calls) > len(calls) / 10
 
 
 async def test_part_of_a_shared_launch_may_fail(bench: Bench) -> None:
