@@ -118,6 +118,9 @@ class Warnings(NoLog):
     def warning(self, message: str, /, **fields: object) -> None:
         self.told.append((message, fields))
 
+    def error(self, message: str, /, **fields: object) -> None:
+        self.told.append((message, fields))
+
 
 @dataclass
 class Bench:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
@@ -22,13 +23,14 @@ from nodesmith.model.labels import (
     RESERVED,
     SPOT,
     TENANCY,
+    ZONE,
     ZONE_ID,
 )
 from nodesmith.model.meta import ObjectMeta
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
 from nodesmith.model.requirements import Requirement, Requirements
-from nodesmith.ports.errors import CapacityUnavailable, NotFound, Throttled
+from nodesmith.ports.errors import CapacityUnavailable, NotFound, PortError, Throttled
 from nodesmith.ports.queue import InterruptionKind
 from nodesmith.sim.aws.control import FaultRule
 from tests.functional.aws.conftest import CLUSTER, NAMES, REGION, SPEC, ZONE_A, Bench, claim_of, forget_prices
@@ -184,6 +186,22 @@ async def test_a_shifted_zone_is_left_alone(bench: Bench) -> None:
         await bench.cloud.create(claim_of("default-b"))
     with pytest.raises(Throttled, match="zonal shift"):
         await bench.cloud.delete(machine.provider_id)
+    with pytest.raises(Throttled, match="zonal shift"):
+        await bench.cloud.tag(machine.provider_id, {"Name": "node"})
+    elsewhere = await bench.cloud.create(claim_of("default-c", zones=(ZONE_A, f"{REGION}b")))
+    assert elsewhere.labels[ZONE] == f"{REGION}b"
+    # An hour later the shift is over, whether or not somebody ended it.
+    await asyncio.to_thread(bench.control.zonal_shift, described["cluster"]["arn"], zone_id, duration=timedelta(0))
+    bench.cloud.zonal_shift._cache.clear()
+    assert one(await type_of(bench, "t4g.large"), ON_DEMAND).is_available
+    await bench.cloud.delete(machine.provider_id)
+
+
+async def test_a_cluster_that_arc_does_not_know_stops_the_start(bench: Bench) -> None:
+    bench.owner("sqs").create_queue(QueueName=NAMES.queue)
+    await bench.cloud.start()
+    with pytest.raises(PortError, match="ResourceNotFound"):
+        await bench.another(replace(bench.settings, is_zonal_shift_enabled=True)).start()
 
 
 def queue_of(bench: Bench) -> SqsQueue:
@@ -207,6 +225,36 @@ async def test_a_spot_warning_comes_through_the_queue_once(bench: Bench) -> None
     await queue.delete([message.receipt])
     bench.cloud.mark_unavailable(instance_type="t4g.large", zone=ZONE_A, capacity_type=SPOT)
     assert not one(await type_of(bench, "t4g.large"), SPOT).is_available
+
+
+async def test_messages_are_received_and_deleted_ten_at_a_time(bench: Bench) -> None:
+    """Malformed ones and one that came twice among them."""
+    queue = queue_of(bench)
+    sqs, seen = bench.owner("sqs"), len(bench.calls())
+    warning = {
+        "version": "0",
+        "source": "aws.ec2",
+        "detail-type": "EC2 Spot Instance Interruption Warning",
+        "detail": {"instance-id": "i-1"},
+    }
+    bodies = [*[json.dumps(warning)] * 12, *["no JSON"] * 6, *["{}"] * 5]
+    for body in bodies:
+        sqs.send_message(QueueUrl=NAMES.queue, MessageBody=body)
+    received = [await queue.receive() for _ in range(3)]
+    assert [len(each) for each in received] == [10, 10, 3]
+    messages = [message for each in received for message in each]
+    assert Counter(message.kind for message in messages) == {
+        InterruptionKind.SPOT_INTERRUPTED: 12,
+        InterruptionKind.NO_OP: 11,
+    }
+    await queue.delete([message.receipt for message in messages])
+    asked = [call for call in bench.calls()[seen:] if f"/{NAMES.controller_role}/" in call.caller]
+    assert Counter(call.action for call in asked) == {"GetQueueUrl": 1, "ReceiveMessage": 3, "DeleteMessageBatch": 3}
+    receiving = next(call.params for call in asked if call.action == "ReceiveMessage")
+    wanted = {"MaxNumberOfMessages": 10, "WaitTimeSeconds": 20, "VisibilityTimeout": 20}
+    assert {name: int(receiving[name]) for name in wanted} == wanted
+    left = sqs.get_queue_attributes(QueueUrl=NAMES.queue, AttributeNames=["All"])["Attributes"]
+    assert (left["ApproximateNumberOfMessages"], left["ApproximateNumberOfMessagesNotVisible"]) == ("0", "0")
 
 
 async def test_a_queue_that_is_not_there_is_named(bench: Bench) -> None:

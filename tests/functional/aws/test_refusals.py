@@ -115,3 +115,14 @@ async def test_user_data_that_is_nearly_too_large_is_warned_of_once(bench: Bench
     ((_, fields),) = bench.log.told
     assert fields["EC2NodeClass"] == "default"
     assert fields["bytes"] == bench.metrics.gauges["ec2nodeclasses_userdata_bytes", (("nodeclass", "default"),)]
+
+
+async def test_settings_that_bottlerocket_does_not_know_are_told(bench: Bench) -> None:
+    written = "[settings.kubernetes]\nmax-pods = 30\nmax-cats = 4\n"
+    own = {**SPEC, "amiSelectorTerms": [{"alias": "bottlerocket@latest"}], "userData": written}
+    await bench.adopt(bench.node_class(own))
+    for name in ("default-a", "default-b"):
+        await bench.cloud.create(claim_of(name))
+    ((message, fields),) = bench.log.told
+    assert "settings.kubernetes" in message
+    assert fields == {"EC2NodeClass": "default", "keys": ["max-cats"]}

@@ -23,6 +23,7 @@ from nodesmith.adapters.aws.errors import (
     launch_failure,
     launch_reason,
 )
+from nodesmith.adapters.aws.families import BOTTLEROCKET
 from nodesmith.adapters.aws.fleet import (
     Asker,
     FleetAnswer,
@@ -44,6 +45,7 @@ from nodesmith.adapters.aws.subnets import SubnetChoice
 from nodesmith.adapters.aws.templates import Templates
 from nodesmith.adapters.aws.unavailable import Unavailable
 from nodesmith.adapters.aws.userdata.bootstrap import LARGEST_BYTES
+from nodesmith.adapters.aws.userdata.bottlerocket import dropped_settings
 from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.model.labels import CAPACITY_TYPE, ON_DEMAND, RESERVED, SPOT, TENANCY
 from nodesmith.model.nodeclaim import NodeClaim
@@ -96,7 +98,8 @@ class Launcher:
     def __init__(self, parts: Parts, workers: asyncio.Semaphore) -> None:
         self._parts = parts
         self._memo = LaunchMemo()
-        self._told_sizes: dict[str, int] = {}
+        self._told_of: dict[str, tuple[str, int]] = {}
+        """The user data, own and whole, that was told of last, by NodeClass."""
         self._fleets: Batcher[str, Asker, FleetAnswer] = Batcher(
             parts.clock, CREATE_FLEET_WINDOW, self._create_fleets, workers, counted(parts.metrics, "create_fleet")
         )
@@ -147,7 +150,7 @@ class Launcher:
         try:
             plan = self._memo.plan(claim, node_class, chosen, frame, subnets)
             largest = max(template.user_data_bytes for template in plan.templates)
-            self._tell_size(node_class, largest)
+            self._tell_user_data(node_class, largest)
             launched = await self._fleet(plan, asker, chosen, catalogue)
             used.add(launched.subnet)
         finally:
@@ -164,13 +167,20 @@ class Launcher:
                 instance_types=len(chosen.candidates),
             )
 
-    def _tell_size(self, node_class: EC2NodeClass, size: int) -> None:
-        """How large the user data is; somebody hears of it before it is too large (spec 7.9)."""
-        self._parts.metrics.set("ec2nodeclasses_userdata_bytes", size, nodeclass=node_class.name)
-        if size >= LARGEST_BYTES * _NEARLY and self._told_sizes.get(node_class.name) != size:
-            self._told_sizes[node_class.name] = size
+    def _tell_user_data(self, node_class: EC2NodeClass, size: int) -> None:
+        """How large it is, and once for each: that it is nearly too large, that settings in it mean nothing (7.9)."""
+        name, written = node_class.name, node_class.spec.user_data or ""
+        self._parts.metrics.set("ec2nodeclasses_userdata_bytes", size, nodeclass=name)
+        if self._told_of.get(name) == (written, size):
+            return
+        self._told_of[name] = (written, size)
+        if size >= LARGEST_BYTES * _NEARLY:
             told = "user data is nearly as large as EC2 takes it"
-            self._parts.log.warning(told, EC2NodeClass=node_class.name, bytes=size, of=LARGEST_BYTES)
+            self._parts.log.warning(told, EC2NodeClass=name, bytes=size, of=LARGEST_BYTES)
+        dropped = dropped_settings(written) if node_class.ami_family == BOTTLEROCKET.name else []
+        if dropped:
+            told = "settings.kubernetes in the user data has keys that are not known and left out"
+            self._parts.log.error(told, EC2NodeClass=name, keys=dropped)
 
     async def _catalogue(self, node_class: EC2NodeClass) -> Catalogue:
         try:
