@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -106,10 +107,23 @@ async def test_a_reservation_is_used_first_and_only_as_far_as_it_goes(bench: Ben
         "default",
     )
     assert (await bench.cloud.get(first.provider_id)).capacity_type == RESERVED
+    assert bench.cloud._reservations.left(reservation) == 0, "counted before AWS shows it"
     second = await bench.cloud.create(claim_of("default-b", types=("m5.large",), terms=terms))
     assert second.capacity_type == ON_DEMAND
     await bench.cloud.delete(first.provider_id)
     assert bench.cloud._reservations.left(reservation) == 1
+
+
+async def test_a_reservation_that_others_have_used_up_is_not_asked_for_again(bench: Bench) -> None:
+    reservation = await reserve(bench, count=3)
+    await bench.adopt(bench.node_class({**SPEC, "capacityReservationSelectorTerms": [{"id": reservation}]}))
+    await asyncio.to_thread(partial(bench.control.change_reservation, reservation, total=0))
+    with pytest.raises(CapacityUnavailable):
+        await bench.cloud.create(claim_of("default-a", types=("m5.large",), terms=(RESERVED,)))
+    assert bench.cloud._reservations.left(reservation) == 0
+    offering = next(each for each in (await type_of(bench, "m5.large")).offerings if each.is_reserved)
+    assert not offering.is_available
+    assert one(await type_of(bench, "m5.large"), ON_DEMAND).is_available, "what is bought without one is no reservation"
 
 
 async def test_a_capacity_block_is_asked_for_alone(bench: Bench) -> None:
