@@ -27,7 +27,6 @@ from nodesmith.ports.metrics import Metrics
 T = TypeVar("T")
 
 ATTEMPTS: Final = 5
-CALL_TIMEOUT: Final = timedelta(minutes=4)
 LONG_POLL_TIMEOUT_S: Final = 40
 _FIRST_DELAY: Final = timedelta(milliseconds=200)
 _LONGEST_DELAY: Final = timedelta(seconds=20)
