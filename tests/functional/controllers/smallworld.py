@@ -16,7 +16,7 @@ from nodesmith.adapters.memory.catalog import catalog
 from nodesmith.adapters.memory.cloud import MemoryCloud, Rented, Timing
 from nodesmith.adapters.memory.cluster import BOOKMARK_EVERY, MemoryCluster
 from nodesmith.adapters.memory.faults import Faults
-from nodesmith.adapters.memory.queue import MemoryQueue
+from nodesmith.adapters.memory.queue import WAIT_S, MemoryQueue
 from nodesmith.adapters.memory.recording import RecordedEvents, RecordedMetrics, RecordedScenarios
 from nodesmith.api.kind import Manifest
 from nodesmith.api.kinds import DEPLOYMENT, NODE, NODE_CLAIM, POD, STATEFUL_SET
@@ -39,6 +39,7 @@ from nodesmith.model.pod import Pod
 from nodesmith.ports.cloud import Cloud
 from nodesmith.ports.cluster import Cluster
 from nodesmith.ports.log import Log, NoLog
+from nodesmith.ports.metrics import Metrics
 from nodesmith.ports.queue import Queue
 from nodesmith.sim.clock import VirtualClock
 from nodesmith.sim.world.hosts import Host, MemoryHosts
@@ -114,6 +115,7 @@ class SmallWorld:
         pace: Pace = PACE,
         types: Sequence[InstanceType] | None = None,
         bookmark_every: timedelta = BOOKMARK_EVERY,
+        queue_wait_s: float = WAIT_S,
     ) -> None:
         self.clock = clock
         base = Base(clock, seed=seed)
@@ -125,10 +127,12 @@ class SmallWorld:
         self.cloud = MemoryCloud(self.types, clock, base.random("cloud"), timing=timing, faults=self.faults)
         self.hosts = SilentHosts(self.cloud)
         self.world = World(base, self.hosts, pace=pace)
-        self.queue = MemoryQueue(clock)
+        self.queue = MemoryQueue(clock, wait_s=queue_wait_s)
         self.interruptions = MemoryInterruptions(base.engine, self.cloud, self.queue)
         self.events = RecordedEvents(clock)
         self.metrics = RecordedMetrics()
+        self.told_numbers: Metrics = self.metrics
+        """Where controllers tell their numbers."""
         self.log: Log = NoLog()
         self.scenarios = RecordedScenarios()
         self.sick_instances: AskForSick | None = None
@@ -248,7 +252,7 @@ class SmallWorld:
             cloud=cloud or self.cloud,
             clock=self.clock,
             events=self.events,
-            metrics=self.metrics,
+            metrics=self.told_numbers,
             log=self.log,
             queue=queue or self.queue,
             sick_instances=self.sick_instances,

@@ -55,3 +55,16 @@ class LawfulLog(NoLog):
 
     def error(self, message: str, /, **fields: object) -> None:
         self._laws.error_told(message, fields)
+
+
+class NoMetrics:
+    """Numbers that nobody looks at."""
+
+    def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
+        pass
+
+    def observe(self, name: str, value: float, /, **labels: str) -> None:
+        pass
+
+    def set(self, name: str, value: float, /, **labels: str) -> None:
+        pass

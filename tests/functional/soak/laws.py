@@ -42,6 +42,8 @@ class Laws:
         self._unready_since: dict[str, datetime] = {}
         self._cost_before: dict[str, UsdPerHour] = {}
         self._evicting: Counter[str] = Counter()
+        self._seen_last: tuple[int, tuple[str, ...]] | None = None
+        """What was there at the last look: where nothing is new, nothing is judged anew."""
         self.is_alive = True
         """Whether controllers run: only then does the orphans' time count."""
         self.is_hampered = False
@@ -66,13 +68,17 @@ class Laws:
         """No claim has two machines, no machine is without a claim for long, no pool is past its limits."""
         if self.broken is not None:
             raise self.broken
+        now = self._world.clock.now()
+        seen = (self._world.server.history.revision, tuple(each.machine.provider_id for each in self._world.machines()))
+        if seen == self._seen_last and self.is_alive and not self._orphan_since:
+            return
+        self._seen_last = seen
         claims = self._world.claims()
         twice = [uid for uid, count in Counter(e.claim.meta.uid for e in self._world.machines()).items() if count > 1]
         if twice:
             self.fail(f"a claim has two machines: {twice}")
         self._check_orphans(claims)
         self._check_limits(claims)
-        now = self._world.clock.now()
         unready = {node.name for node in self._world.nodes() if not node.is_ready}
         self._unready_since = {name: self._unready_since.get(name, now) for name in unready}
 

@@ -56,5 +56,5 @@ SMALL = Size(
     zones=ZONES[:2],
     pause_minutes=(0.5, 40),
     effort=600,
-    host_look_every=timedelta(seconds=15),
+    host_look_every=timedelta(seconds=30),
 )

@@ -18,7 +18,7 @@ from nodesmith.plan.schedule import SchedulePlan
 from nodesmith.sim.clock import VirtualClock, run
 from tests.functional.controllers.cutting import CutQueue, Scissors
 from tests.functional.controllers.smallworld import SmallWorld
-from tests.functional.soak.lawful import LawfulCloud, LawfulCluster, LawfulLog
+from tests.functional.soak.lawful import LawfulCloud, LawfulCluster, LawfulLog, NoMetrics
 from tests.functional.soak.laws import Broken, Laws
 from tests.functional.soak.size import FULL, Size
 from tests.functional.soak.troubles import Troubles
@@ -26,7 +26,11 @@ from tests.functional.soak.troubles import Troubles
 LOOK_EVERY = timedelta(seconds=20)
 PEACE = timedelta(hours=1)
 WATCHED = timedelta(minutes=20)
-BOOKMARKS_EVERY = timedelta(minutes=2)
+BOOKMARKS_EVERY = timedelta(minutes=4)
+"""Nearly as rare as they may be."""
+
+QUEUE_WAIT_S = 600.0
+"""A message ends the wait for it at once."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,15 @@ class Soaked:
         self._clock = clock
         self._seed = seed
         self._rng = random.Random(f"{seed}:life")
-        self.world = SmallWorld(clock, seed=seed, pace=size.pace(), types=size.types(), bookmark_every=BOOKMARKS_EVERY)
+        self.world = SmallWorld(
+            clock,
+            seed=seed,
+            pace=size.pace(),
+            types=size.types(),
+            bookmark_every=BOOKMARKS_EVERY,
+            queue_wait_s=QUEUE_WAIT_S,
+        )
+        self.world.told_numbers = NoMetrics()
         self.laws = Laws(self.world)
         self.world.log = LawfulLog(self.laws)
         self.troubles = Troubles(self.world, self.laws, random.Random(f"{seed}:troubles"), size)

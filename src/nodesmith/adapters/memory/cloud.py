@@ -99,6 +99,8 @@ class MemoryCloud:
         self._avoid: dict[Pool, datetime] = {}
         self._listed: tuple[frozenset[Pool], Sequence[InstanceType]] | None = None
         """What was last offered, and which pools were to be avoided then."""
+        self._hashed: tuple[EC2NodeClass, str] | None = None
+        """The NodeClass that was last asked about, and its hash."""
         self._listeners: list[Callable[[str], None]] = []
 
     # --- the port ---
@@ -170,7 +172,9 @@ class MemoryCloud:
     async def static_hash(self, node_class: EC2NodeClass) -> str:
         """The number that changes when machines of the NodeClass would have to be launched anew."""
         await self._before("static_hash")
-        return node_class_hash(node_class)
+        if self._hashed is None or self._hashed[0] is not node_class:
+            self._hashed = (node_class, node_class_hash(node_class))
+        return self._hashed[1]
 
     async def release(self, node_class: EC2NodeClass) -> None:
         """Nothing was made for the NodeClass, so nothing is left."""

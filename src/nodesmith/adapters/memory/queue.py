@@ -12,6 +12,8 @@ from nodesmith.ports.queue import Interruption, InterruptionKind
 
 BATCH: Final = 10
 WAIT_S: Final = 20.0
+"""As SQS waits at most."""
+
 _INSTANT_S: Final = 1e-6
 """Less than this is no wait: the loop would not let time go on for it."""
 
@@ -19,8 +21,9 @@ _INSTANT_S: Final = 1e-6
 class MemoryQueue:
     """A `Queue`: messages stay until they are deleted; one that was received is hidden for a while."""
 
-    def __init__(self, clock: Clock, *, hidden_for_s: float = 30.0) -> None:
+    def __init__(self, clock: Clock, *, hidden_for_s: float = 30.0, wait_s: float = WAIT_S) -> None:
         self._clock = clock
+        self._wait_s = wait_s
         self._hidden_for_s = hidden_for_s
         self._messages: dict[str, Interruption] = {}
         self._visible_at: dict[str, float] = {}
@@ -35,8 +38,8 @@ class MemoryQueue:
         self._news.set()
 
     async def receive(self) -> Sequence[Interruption]:
-        """Up to ten messages; waits up to 20 s for the first."""
-        deadline = self._clock.monotonic() + WAIT_S
+        """Up to ten messages; waits a while for the first."""
+        deadline = self._clock.monotonic() + self._wait_s
         while not (found := self._visible()) and (left := deadline - self._clock.monotonic()) > _INSTANT_S:
             self._news.clear()
             try:
@@ -61,4 +64,4 @@ class MemoryQueue:
 
     def _until_visible_s(self) -> float:
         now = self._clock.monotonic()
-        return min((max(at - now, 0.001) for at in self._visible_at.values()), default=WAIT_S)
+        return min((max(at - now, 0.001) for at in self._visible_at.values()), default=self._wait_s)

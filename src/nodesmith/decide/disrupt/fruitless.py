@@ -6,28 +6,33 @@ as long as it frees none, the answer of the last search stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import is_
 from typing import Final
 
-from nodesmith.decide.disrupt.candidates import Candidate
+from nodesmith.decide.disrupt.candidates import Candidate, is_calming, is_settling
 from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.scene import Scene, Shared
+from nodesmith.model.nodepool import DisruptionReason
 from nodesmith.plan.stay import Stay
 
-STANDS_FOR: Final = timedelta(minutes=5)
-"""Rules that look at the clock (a node is young, or has just replaced others) may say something else after a while."""
+STANDS_FOR: Final = timedelta(minutes=30)
+"""What nodes are worth changes slowly as they grow older."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """All that a search rests on: values of the snapshot are compared by identity, since a change makes new ones."""
+    """All that a search rests on: values of the snapshot are compared by identity, since a change makes new ones.
+
+    `young` are the nodes that take no pods yet and those that may not be replaced yet, which changes with the time.
+    """
 
     values: tuple[object, ...]
     allowed: tuple[tuple[str, int, int | None], ...]
+    young: tuple[str, ...]
     policy: Policy
     shared: Shared
     at: datetime
@@ -41,7 +46,7 @@ class Ground:
         allowed = tuple(
             (each.name, ration.left(each.pool.name), ration.most_moves.get(each.pool.name)) for each in candidates
         )
-        return cls(values, allowed, scene.policy, scene.shared, scene.now)
+        return cls(values, allowed, tuple(_young(scene, candidates)), scene.policy, scene.shared, scene.now)
 
     def is_as(self, other: Ground) -> bool:
         """Whether a search on the other ground, later, would see the same."""
@@ -49,6 +54,7 @@ class Ground:
             other.at - self.at < STANDS_FOR
             and self.shared is other.shared
             and self.allowed == other.allowed
+            and self.young == other.young
             and self.policy == other.policy
             and len(self.values) == len(other.values)
             and all(map(is_, self.values, other.values))
@@ -61,3 +67,13 @@ class Fruitless:
 
     ground: Ground
     stays: tuple[Stay, ...]
+
+
+def _young(scene: Scene, candidates: Sequence[Candidate]) -> Iterator[str]:
+    for state in scene.snapshot.nodes:
+        pool = scene.pools.get(state.pool_name)
+        if pool is not None and is_settling(state, pool, scene.now):
+            yield state.name
+    for each in candidates:
+        if is_calming(each, DisruptionReason.UNDERUTILIZED, scene):
+            yield f"{each.name} itself"

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from nodesmith.decide.disrupt.decide import decide
+from nodesmith.decide.disrupt.policy import REPLACES_FOR
 from nodesmith.decide.disrupt.verdict import Memory, Verdict
 from nodesmith.model.labels import ON_DEMAND
 from nodesmith.state.snapshot import Snapshot
@@ -21,17 +22,17 @@ def effort(verdict: Verdict) -> int:
     return verdict.memory.shared.effort
 
 
-def test_the_same_cluster_is_searched_once_in_five_minutes_and_told_of_the_same() -> None:
+def test_the_same_cluster_is_searched_once_in_half_an_hour_and_told_of_the_same() -> None:
     view = full()
     offered = catalog(view)
     first = decide(view, offered, now=NOW, memory=Memory())
     assert first.command is None
     spent = effort(first)
     assert spent > 0
-    again = decide(view, offered, now=NOW + timedelta(seconds=10), memory=first.memory)
+    again = decide(view, offered, now=NOW + timedelta(minutes=10), memory=first.memory)
     assert (again.command, again.stays) == (None, first.stays)
     assert effort(again) == spent
-    later = decide(view, offered, now=NOW + timedelta(minutes=5), memory=again.memory)
+    later = decide(view, offered, now=NOW + timedelta(minutes=30), memory=again.memory)
     assert effort(later) > spent
 
 
@@ -53,3 +54,20 @@ def test_another_allowance_is_news() -> None:
     ground = first.memory.fruitless
     assert ground is not None
     assert not ground.ground.is_as(replace(ground.ground, allowed=ground.ground.allowed[:1]))
+
+
+def test_a_node_that_has_grown_older_is_news() -> None:
+    view = full()
+    offered = catalog(view)
+    one, other = view.nodes
+    assert one.claim is not None
+    bought = replace(
+        one.claim.meta, annotations={REPLACES_FOR: "Underutilized"}, created_at=NOW - timedelta(minutes=50)
+    )
+    calming = replace(view, nodes=(replace(one, claim=replace(one.claim, meta=bought)), other))
+    first = decide(calming, offered, now=NOW, memory=Memory())
+    spent = effort(first)
+    again = decide(calming, offered, now=NOW + timedelta(minutes=9), memory=first.memory)
+    assert effort(again) == spent
+    later = decide(calming, offered, now=NOW + timedelta(minutes=11), memory=first.memory)
+    assert effort(later) > spent, "an hour after it was bought it may be replaced itself"
