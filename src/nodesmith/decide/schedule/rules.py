@@ -11,6 +11,7 @@ import numpy as np
 
 from nodesmith.decide.schedule.classes import PodClass, Stance
 from nodesmith.decide.schedule.grouping import Gathered
+from nodesmith.decide.schedule.standing import Positions
 from nodesmith.decide.schedule.topology import (
     AffinityRule,
     Counter,
@@ -168,7 +169,7 @@ class RuleBook:
             for term in gathered.spec.required_anti_affinity:
                 self._counters.for_term(term, owners=True)
         for index, kind in enumerate(self._standing.kinds):
-            if kind.anti_affinity and self._standing.nodes_of(index, self._stays):
+            if kind.anti_affinity and len(self._standing.nodes_of(index, self._stays)):
                 for term in kind.anti_affinity:
                     self._counters.for_term(term, owners=True)
 
@@ -296,26 +297,32 @@ class RuleBook:
         world = self._world
         domains = {key: len(values) for key, values in self.domains.items()}
         tally = Tally(self._counters.all, domains, max(64, 2 * len(world.nodes)))
-        nodes = world.problem.snapshot.nodes
+        bins = np.array([world.nodes.index.get(name, -1) for name in self._standing.names], dtype=np.int64)
         for index, kind in enumerate(self._standing.kinds if self._counters.all else ()):
             touched = [self._counters.all[each] for each in self._selected_by(kind.namespace, kind.labels)]
-            touched = [counter for counter in touched if not counter.counts_owners]
-            if not touched and not kind.anti_affinity:
+            counters = [counter for counter in touched if not counter.counts_owners]
+            if not counters and not kind.anti_affinity:
                 continue
-            for position in self._standing.nodes_of(index, self._stays):
-                owned = [self._counters.for_term(term, owners=True) for term in kind.anti_affinity]
-                for counter in (*touched, *owned):
-                    self._count_running(tally, counter, nodes[position].name)
+            places = bins[self._standing.nodes_of(index, self._stays)]
+            places = places[places >= 0]
+            if not len(places):
+                continue
+            counters += [self._counters.for_term(term, owners=True) for term in kind.anti_affinity]
+            for counter in counters:
+                self._count_running(tally, counter, places)
         return tally
 
-    def _count_running(self, tally: Tally, counter: Counter, node_name: str) -> None:
-        node = self._world.nodes.index.get(node_name)
-        if node is None or not self.counts_node(counter, node):
-            return
+    def _count_running(self, tally: Tally, counter: Counter, places: Positions) -> None:
+        """A pod at each of the places is counted, where the counter counts."""
+        if counter.filter is not None:
+            places = places[self._filters[counter.index][0][places]]
         if counter.by_host:
-            tally.hosts[counter.index][node] += 1
-        elif (code := self.node_code(counter.key, node)) >= 0:
-            tally.tables[counter.index][code] += 1
+            np.add.at(tally.hosts[counter.index], places, 1)
+            return
+        codes = self._codes_of_nodes[counter.key][places]
+        table = tally.tables[counter.index]
+        for code, count in enumerate(np.bincount(codes[codes >= 0]).tolist()):
+            table[code] += count
 
 
 def _present(*codes: Codes) -> tuple[int, ...]:

@@ -34,7 +34,8 @@ class Standing:
         self.kinds, codes = _kinds([pod for here in pods for pod in here])
         self._node_of: Positions = np.repeat(np.arange(len(pods)), [len(here) for here in pods])
         self._starts = [0, *accumulate(len(here) for here in pods)]
-        self._nodes = {node.name: position for position, node in enumerate(snapshot.nodes)}
+        self.names = [node.name for node in snapshot.nodes]
+        self._nodes = {name: position for position, name in enumerate(self.names)}
         self._at = {pod.key: position for position, pod in enumerate(pod for here in pods for pod in here)}
         self._by_kind: Positions = np.argsort(codes, kind="stable")
         self._ends = np.cumsum(np.bincount(codes, minlength=len(self.kinds))) if self.kinds else np.zeros(0, np.int64)
@@ -51,10 +52,10 @@ class Standing:
                 stays[self._at[pod.key]] = False
         return stays
 
-    def nodes_of(self, kind: int, stays: Flags) -> list[int]:
+    def nodes_of(self, kind: int, stays: Flags) -> Positions:
         """The nodes on which pods of the kind stay, by place in the snapshot, once for each pod."""
         mine = self._by_kind[(self._ends[kind - 1] if kind else 0) : self._ends[kind]]
-        nodes: list[int] = self._node_of[mine[stays[mine]]].tolist()
+        nodes: Positions = self._node_of[mine[stays[mine]]]
         return nodes
 
 
