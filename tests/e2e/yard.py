@@ -32,6 +32,7 @@ from tests.e2e.mirror import as_written, condition
 from tests.e2e.stage import Stage
 
 CASE: Final = "nodesmith.test/case"
+REGISTERED: Final = "karpenter.sh/registered"
 NODE_CLASS: Final = "cases"
 SOON_S: Final = 60.0
 LATER_S: Final = 150.0
@@ -212,11 +213,12 @@ class Yard:
         return await self.stage.mirror.until(question, within_s=within_s, what=what)
 
     async def until_running(self, count: int, app: str = "", *, within_s: float = SOON_S) -> list[Manifest]:
-        """So many pods run, and no more are wanted, on nodes that are seen as well: kinds are followed apart."""
+        """So many pods run, and no more are wanted, on nodes that are seen as they are: kinds are followed apart."""
 
         def is_so() -> bool:
             running = self.running(app)
-            is_seen = {pod["spec"]["nodeName"] for pod in running} <= self.nodes().keys()
+            registered = {name for name, node in self.nodes().items() if REGISTERED in node["metadata"]["labels"]}
+            is_seen = {pod["spec"]["nodeName"] for pod in running} <= registered
             return len(running) == count == len(self.pods(app)) and is_seen
 
         await self.until(is_so, within_s=within_s, what=f"{count} pods run")
