@@ -14,6 +14,7 @@ List = tuple[Any, ...] | None
 Texts = Mapping[str, str] | None
 
 _DURATION: Final = Field(pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$", hint=DURATION_HINT)
+_DURATION_OR_NONE: Final = Field(pattern=r"^(([0-9]+(\.[0-9]+)?(ms|s|m|h))+)?$", hint=DURATION_HINT)
 
 
 class FeatureGatesWire(Wire, frozen=True, kw_only=True):
@@ -32,7 +33,7 @@ class PricingWire(Wire, frozen=True, kw_only=True):
     """How much thought a plan is given for its price."""
 
     policy: Annotated[str | None, Field(enum=("lowest", "karpenter"))] = None
-    deadline: Annotated[str | None, _DURATION] = None
+    deadline: Annotated[str | None, _DURATION_OR_NONE] = None
     spot_risk: Annotated[float | int | None, Field(minimum=0)] = None
 
 

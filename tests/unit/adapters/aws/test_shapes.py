@@ -204,6 +204,19 @@ def test_a_failed_launch_has_a_reason(text: str, reason: str) -> None:
     assert launch_reason(text)[0] == reason
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("AccessDenied: denied by a permissions boundary", "a permissions boundary denies it"),
+        ("UnauthorizedOperation: explicit deny in a service control policy", "a service control policy denies it"),
+        ("UnauthorizedOperation: You are not authorized", "Not authorized to launch instances"),
+    ],
+)
+def test_who_denied_a_launch_is_said(text: str, says: str) -> None:
+    reason, sentence = launch_reason(text)
+    assert (reason, says in sentence) == ("Unauthorized", True)
+
+
 def test_only_a_launch_that_failed_for_want_of_capacity_everywhere_is_given_up() -> None:
     dry, other = AwsAnswer("InsufficientInstanceCapacity", "dry"), AwsAnswer("InvalidAMIID.NotFound", "gone")
     assert isinstance(launch_failure([dry, AwsAnswer("VcpuLimitExceeded", "quota")]), CapacityUnavailable)
