@@ -69,7 +69,8 @@ from nodesmith.settings import Settings
 from nodesmith.state.store import Store
 
 MAINTAIN_EVERY: Final = timedelta(seconds=30)
-COLLECT_AFTER: Final = (10_000, 10, 100)
+COLLECT_AFTER: Final = (50_000, 10, 100)
+"""Objects made and not yet gone: a large cluster's snapshot is thousands, none of which is garbage."""
 WORKERS_A_CORE: Final = 10
 DEFAULT_NAMESPACE: Final = "kube-system"
 

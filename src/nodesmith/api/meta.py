@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
+import msgspec
+
 from nodesmith.api.kind import Manifest
 from nodesmith.model.meta import EPOCH, Condition, Conditions, ObjectMeta, OwnerReference
 
@@ -26,10 +28,10 @@ def parse_meta(raw: Mapping[str, Any]) -> ObjectMeta:
         name=raw.get("name") or "",
         namespace=raw.get("namespace") or "",
         uid=raw.get("uid") or "",
-        labels=raw.get("labels") or {},
-        annotations=raw.get("annotations") or {},
+        labels=_texts(raw.get("labels")),
+        annotations=_texts(raw.get("annotations")),
         finalizers=tuple(raw.get("finalizers") or ()),
-        owners=tuple(_owner(each) for each in raw.get("ownerReferences") or ()),
+        owners=_owners(raw.get("ownerReferences")),
         resource_version=raw.get("resourceVersion") or "",
         generation=raw.get("generation") or 0,
         created_at=parse_time(raw.get("creationTimestamp")) or EPOCH,
@@ -111,6 +113,26 @@ def format_time(moment: datetime) -> str:
 def format_micro_time(moment: datetime) -> str:
     """The moment with microseconds, as Lease and Event want it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _texts(raw: Any) -> Mapping[str, str]:
+    """Labels or annotations; one mapping for all objects whose JSON is the same."""
+    return _shared_texts(bytes(raw)) if isinstance(raw, msgspec.Raw) else raw or {}
+
+
+@lru_cache(maxsize=65_536)
+def _shared_texts(text: bytes) -> Mapping[str, str]:
+    texts: dict[str, str] = msgspec.json.decode(text) or {}
+    return texts
+
+
+def _owners(raw: Any) -> tuple[OwnerReference, ...]:
+    return _shared_owners(bytes(raw)) if isinstance(raw, msgspec.Raw) else tuple(map(_owner, raw or ()))
+
+
+@lru_cache(maxsize=65_536)
+def _shared_owners(text: bytes) -> tuple[OwnerReference, ...]:
+    return tuple(map(_owner, msgspec.json.decode(text) or ()))
 
 
 def _owner(raw: Mapping[str, Any]) -> OwnerReference:

@@ -2,7 +2,7 @@
 
 Only for kinds that come in thousands, where managed fields, environments and image lists are most of the bytes.
 A decoder of `core` may look at what is named here and at nothing else; a test decodes whole objects and pruned ones.
-What is `Raw` stays JSON: it is decoded by `PodSpecs`, once for what many pods have alike, or what one had before.
+What is `Raw` stays JSON: it is decoded once for what many objects have alike (`PodSpecs`, and `meta` for labels).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Any, TypedDict
 
 from msgspec import Raw
 
-Texts = dict[str, str] | None
 Many = list[Any] | None
 
 
@@ -21,10 +20,10 @@ class Metadata(TypedDict, total=False):
     name: str | None
     namespace: str | None
     uid: str | None
-    labels: Texts
-    annotations: Texts
+    labels: Raw
+    annotations: Raw
     finalizers: Many
-    ownerReferences: Many
+    ownerReferences: Raw
     resourceVersion: str | None
     generation: int | None
     creationTimestamp: str | None

@@ -145,12 +145,15 @@ class Machines:
         return None if is_paired or not _is_usable(node) else self._state_node(node, None)
 
     def _state_node(self, node: Node | None, claim: NodeClaim | None) -> StateNode:
-        names = [each.name for each in (node, claim) if each is not None]
+        pods = self.pods_on(node.name) if node is not None else ()
         nominated, marked = self._in_flight.nominated, self._in_flight.marked
+        if not nominated and not marked:
+            return StateNode(node, claim, pods)
+        names = [each.name for each in (node, claim) if each is not None]
         return StateNode(
             node=node,
             claim=claim,
-            pods=self.pods_on(node.name) if node is not None else (),
+            pods=pods,
             is_marked=any(name in marked for name in names),
             nominated_until=max((nominated[name] for name in names if name in nominated), default=None),
         )

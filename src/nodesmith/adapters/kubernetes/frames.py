@@ -37,6 +37,7 @@ class _Failure(msgspec.Struct):
     object: Status
 
 
+_TYPES = {str(each.value): each for each in ChangeType}
 _WHOLE_EVENTS = msgspec.json.Decoder(_Event[dict[str, Any]])
 _WHOLE_LISTS = msgspec.json.Decoder(_List[dict[str, Any]])
 _FAILURES = msgspec.json.Decoder(_Failure)
@@ -59,7 +60,7 @@ class ChangeReader(Generic[T]):
         self._kind = kind
         self._events = _events(kind.shape)
         self._about = about
-        self._rest = bytearray()
+        self._rest: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[Change[T]]:
         """The changes that this chunk completes.
@@ -68,27 +69,28 @@ class ChangeReader(Generic[T]):
             PortError: when the server tells an error through the watch (`Expired` above all).
             Unavailable: when a line cannot be read.
         """
-        self._rest += chunk
-        if b"\n" not in chunk:
+        first, *more = chunk.split(b"\n")
+        self._rest.append(first)
+        if not more:
             return []
-        *lines, rest = self._rest.split(b"\n")
-        self._rest = rest
+        lines = [b"".join(self._rest), *more[:-1]]
+        self._rest = [more[-1]]
         return [self._change(line) for line in lines if line]
 
-    def _change(self, line: bytes | bytearray) -> Change[T]:
+    def _change(self, line: bytes) -> Change[T]:
         try:
             event = self._event(line)
             if event.type == "ERROR":
                 status = _FAILURES.decode(line).object
                 raise translate(status.code, status, about=self._about)
-            change_type = ChangeType(event.type)
+            change_type = _TYPES[event.type]
             version = event.object["metadata"].get("resourceVersion") or ""
             value = None if change_type is ChangeType.BOOKMARK else self._kind.decode(event.object)
         except (msgspec.DecodeError, ValueError, KeyError) as error:
             raise Unavailable(f"{self._about}: cannot read what came: {error}") from error
         return Change(change_type, value, version)
 
-    def _event(self, line: bytes | bytearray) -> _Event[Any]:
+    def _event(self, line: bytes) -> _Event[Any]:
         """The event; whole, where a part has another type than the shape says."""
         try:
             return self._events.decode(line)
