@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 LOOK_EVERY_S: Final = 0.02
+PLANNED: Final = "planned, claims made"
 
 Line = Mapping[str, Any]
 
@@ -74,17 +75,18 @@ class Meter:
 def spans(lines: Iterable[Line], meter: Meter, joined: Mapping[str, float]) -> list[Span]:
     """How long pods waited for nodesmith: from the pods that it found to the last claim that it made for them, from
     there to the last launch, and from the first node that joined to the last that it opened; of all plans together.
+    The parts of two plans may overlap: what is used then counts for both.
     """
     told = [each for each in lines if "time" in each and _at(each) >= meter.began]
     starts = [_at(each) for each in told if each["message"] == "found provisionable pod(s)"]
-    parts: dict[str, list[tuple[float, float]]] = {"planned, claims made": [], "launched": [], "registered": []}
+    parts: dict[str, list[tuple[float, float]]] = {PLANNED: [], "launched": [], "registered": []}
     for start, end in pairwise([*starts, float("inf")]):
         made = {each["NodeClaim"]: _at(each) for each in _said(told, "created nodeclaim") if start <= _at(each) < end}
         launched = [_at(each) for each in _said(told, "launched nodeclaim") if each["NodeClaim"] in made]
         opened = [each for each in _said(told, "registered nodeclaim") if each["NodeClaim"] in made]
         if not made:
             continue
-        parts["planned, claims made"].append((start, max(made.values())))
+        parts[PLANNED].append((start, max(made.values())))
         parts["launched"].append((max(made.values()), max(launched)))
         first = min(joined.get(each["Node"], _at(each)) for each in opened)
         parts["registered"].append((first, max(_at(each) for each in opened)))

@@ -105,6 +105,8 @@ class Machines:
             self._dirty_claims |= self._claims_of.get(provider_id, set())
 
     def _touch_node(self, name: str) -> None:
+        if name in self._dirty_nodes:
+            return  # and so are its claims: whoever marks a node marks them, and a claim that comes marks itself
         self._dirty_nodes.add(name)
         node = self._nodes.get(name)
         if node is not None and node.provider_id in self._claims_of:
