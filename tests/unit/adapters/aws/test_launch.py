@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import msgspec
 import pytest
 
 from nodesmith.adapters.aws.capacity import capacity_of, overhead_of, shape_of
@@ -15,13 +17,14 @@ from nodesmith.adapters.aws.catalog import TypeFacts, parse_type
 from nodesmith.adapters.aws.errors import AwsAnswer, launch_failure
 from nodesmith.adapters.aws.families import family_of
 from nodesmith.adapters.aws.machines import Bought, machine_of
+from nodesmith.adapters.aws.names import EFA
 from nodesmith.adapters.aws.network import SubnetFacts
 from nodesmith.adapters.aws.offerings import Market, is_compatible, offerings_of
 from nodesmith.adapters.aws.planlaunch import Chosen, Frame, LaunchPlan, choose, plan_launch
 from nodesmith.adapters.aws.pricebook import PriceBook
 from nodesmith.adapters.aws.settings import AwsSettings
 from nodesmith.adapters.aws.subnets import SubnetChoice
-from nodesmith.adapters.aws.tags import restricted_tag
+from nodesmith.adapters.aws.tags import restricted_tag, selector_filters
 from nodesmith.adapters.aws.typelabels import Place, Reservation, requirements_of
 from nodesmith.adapters.aws.unavailable import Unavailable
 from nodesmith.adapters.aws.userdata.bootstrap import ClusterInfo
@@ -29,7 +32,7 @@ from nodesmith.adapters.clock import RealClock
 from nodesmith.api.ec2nodeclass import EC2NodeClass, decode_ec2nodeclass
 from nodesmith.api.nodeclaim import decode_node_claim
 from nodesmith.model.instancetype import InstanceType
-from nodesmith.model.labels import ZONE_ID
+from nodesmith.model.labels import MIN_VALUES_RELAXED, ZONE_ID
 from nodesmith.model.money import UsdPerHour
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.ports.errors import CapacityUnavailable
@@ -250,3 +253,30 @@ def test_a_fleet_that_is_out_of_capacity_everywhere_says_so() -> None:
 def test_a_restricted_tag_is_found() -> None:
     _, node_class = read(CASES["restricted tag"])
     assert restricted_tag(node_class.spec.tags) == "karpenter.sh/nodepool"
+
+
+def test_any_value_of_a_tag_is_asked_for_by_its_key() -> None:
+    assert selector_filters({"team": "*", "app": "web"}) == [
+        {"Name": "tag:app", "Values": ["web"]},
+        {"Name": "tag-key", "Values": ["team"]},
+    ]
+
+
+def test_efa_is_told_only_of_a_machine_that_was_launched_with_it() -> None:
+    claim, node_class, place, chosen, plan = planned(LAUNCHED[0])
+    type_ = replace(plan.overrides[0].type, capacity={**plan.overrides[0].type.capacity, EFA: 4})
+    told = [
+        machine_of(claim, node_class, type_, Bought("i-1", "a", "ami-1", chosen.capacity_type, has_efa=has_efa), place)
+        for has_efa in (False, True)
+    ]
+    assert [each.capacity.get(EFA) for each in told] == [None, 4]
+
+
+@pytest.mark.parametrize(("relaxed", "context"), [("false", "cxt-1"), ("true", None)])
+def test_the_context_is_left_out_where_min_values_were_relaxed(relaxed: str, context: str | None) -> None:
+    claim, node_class, place, chosen, _ = planned(LAUNCHED[0])
+    with_context = replace(node_class, spec=msgspec.structs.replace(node_class.spec, context="cxt-1"))
+    asked = replace(claim, meta=replace(claim.meta, annotations={MIN_VALUES_RELAXED: relaxed}))
+    subnets = {each.zone: each.id for each in node_class.status.subnets}
+    plan = plan_launch(asked, with_context, chosen, Frame(SETTINGS, CLUSTER, place), subnets)
+    assert plan.request.get("Context") == context
