@@ -25,6 +25,14 @@ def test_it_has_two_stages_of_the_same_base_and_runs_as_nobody() -> None:
     assert (final["ENTRYPOINT"], final["CMD"]) == ('["nodesmith"]', '["run"]')
 
 
+def test_nothing_is_installed_that_is_not_pinned_by_its_hash() -> None:
+    installs = [rest for instruction, rest in STEPS if instruction == "RUN" and "pip install" in rest]
+    assert installs
+    assert all(
+        "--require-hashes" in each or ("--no-deps ." in each and "--no-build-isolation" in each) for each in installs
+    ), installs
+
+
 def test_what_is_copied_is_there_and_is_not_left_out() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     copied = [step[1].split()[:-1] for step in STEPS if step[0] == "COPY" and "--from=" not in step[1]]
