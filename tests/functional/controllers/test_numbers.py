@@ -48,7 +48,7 @@ ELSEWHERE = {
     "cloudprovider_instance_termination_failures_total": "functional/aws/test_numbers.py",
     "controller_runtime_reconcile_errors_total": "unit/controllers/test_controller.py",
     "ec2nodeclasses_userdata_bytes": "functional/aws/test_numbers.py",
-    "interruption_instance_status_unhealthy_total": "functional/controllers/test_moving.py",
+    "interruption_instance_status_unhealthy_total": "functional/controllers/test_interruptions.py",
     "leader_election_master_status": "unit/adapters/kubernetes/test_lease.py",
     "nodeclaims_unhealthy_disrupted_total": "functional/controllers/test_moving.py",
     "nodepools_cost_tracker_errors_total": "unit/controllers/test_told.py",
