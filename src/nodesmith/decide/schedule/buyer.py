@@ -46,13 +46,16 @@ class Buyer:
         return int((self._packing.room(offer)[used] // request[used]).min())
 
     def _offers(self, each: PodClass, level: int, rules: Rules, allowed: Allowed) -> Flags:
-        flags = self._world.offer_flags(each, each.stances[level])
+        diversity, stance = self._packing.diversity, each.stances[level]
+        if diversity.matters or self._world.prefers_pools:
+            flags = self._world.offer_flags(each, stance)
+        else:
+            flags = self._world.stance_flags(each, stance)  # the shop looks at what fits
         for key, codes in allowed.items():
             flags = flags & self._world.rulebook.offers_in(key, codes)
         still_open = self._packing.ledger.open_offers()
         if still_open is not None:
             flags = flags & still_open
-        diversity = self._packing.diversity
         if not diversity.matters:
             return flags
         return diversity.enough(flags, rules.kept, self._world.rulebook.touches[each.index])

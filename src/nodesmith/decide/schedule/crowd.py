@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,25 @@ from nodesmith.decide.schedule.world import World
 from nodesmith.decide.schedule.worth import Values
 
 Counts = NDArray[np.int64]
+MANY: Final = 2**15
+"""Fewer kinds are sorted much faster, as short numbers."""
+
+
+class Kinds:
+    """The classes of a crowd by group and requests, which is all that decides how well they suit a machine.
+
+    `of` is the kind of a class; the other arrays are by kind, `requests` with a row a resource.
+    """
+
+    def __init__(self, world: World, market: Market) -> None:
+        index: dict[tuple[int, tuple[int, ...]], int] = {}
+        rows = map(tuple, world.requests.tolist())
+        kinds = [index.setdefault(key, len(index)) for key in zip(market.group_of, rows, strict=True)]
+        self.of = np.array(kinds, dtype=np.int16 if len(index) < MANY else np.int64)
+        self.group: Counts = np.array([group for group, _ in index], dtype=np.int64)
+        amounts = np.array([row for _, row in index], dtype=np.float64)
+        self.requests: Values = np.ascontiguousarray(amounts.reshape(len(index), world.requests.shape[1]).T)
+        self.tier: Values = market.tiers[self.group].astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +52,7 @@ class Crowd:
     """Counts by class.
 
     `left` are the pods without a place; `level` says which stance a class insists on; `tier` ranks classes by how dear
-    the machines are that they may go to. `requests` has a row a resource and a column a class: work on a few resources
-    of many classes is fastest along the classes.
+    the machines are that they may go to.
     """
 
     def __init__(self, world: World, market: Market) -> None:
@@ -42,7 +61,7 @@ class Crowd:
         self.left: Counts = np.array([each.count for each in world.classes], dtype=np.int64)
         self.level: Counts = np.zeros(len(world.classes), dtype=np.int64)
         self.tier = market.tiers[market.group_of].astype(np.float64)
-        self.requests: Values = np.ascontiguousarray(world.requests.T, dtype=np.float64)
+        self.kinds = Kinds(world, market)
         self.family: Counts = np.zeros(len(world.classes), dtype=np.int64)
         self._mask: Counts = np.zeros(len(world.classes), dtype=np.int64)
         self._masks: list[Flags] = []
@@ -74,11 +93,21 @@ class Crowd:
         self._stand(each, level)
         return True
 
-    def waiting_for(self, offer: int) -> Counts:
-        """The classes with pods left that a machine of the offer admits, whatever it holds."""
-        here = np.flatnonzero(self.left)
+    def queues(self, offer: int) -> tuple[Counts, list[list[int]]]:
+        """The kinds with pods left that a machine of the offer admits, whatever it holds, and the classes of each.
+
+        The class whose turn it is first comes last.
+        """
+        here = np.flatnonzero(self.left)[::-1]
         admits = np.array([flags[offer] for flags in self._masks], dtype=np.bool_)
-        return here[admits[self._mask[here]]]
+        here = here[admits[self._mask[here]]]
+        kinds = self.kinds.of[here]
+        order = np.argsort(kinds, kind="stable")
+        kinds, listed = kinds[order], here[order].tolist()
+        firsts = np.flatnonzero(np.diff(kinds, prepend=-1))
+        ends = [*firsts.tolist()[1:], len(listed)]
+        distinct: Counts = kinds[firsts].astype(np.int64)
+        return distinct, [listed[first:end] for first, end in zip(firsts.tolist(), ends, strict=False)]
 
     def save(self) -> Saved:
         """What `restore` needs to make all as it is now."""

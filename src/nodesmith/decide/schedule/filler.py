@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nodesmith.decide.schedule.buyer import Buyer
 from nodesmith.decide.schedule.classes import PodClass
@@ -25,6 +24,10 @@ PART_AT_ONCE: Final = 4
 SIZE_SHARE: Final = 0.3
 """What a pod as large as the machine scores for its size, when one that suits it perfectly scores 1: large pods fit
 less well later. Between 0.1 and 3 plans differ by 3 %, without a trend over all inputs."""
+NEARLY_NOTHING: Final = 1e-9
+"""Stands for nothing where shares are asked of it: whoever asks for any asks for more."""
+GONE: Final = -np.inf
+"""The score of a class that may not go to a machine."""
 
 
 class Filler:
@@ -67,44 +70,57 @@ class Filler:
         """The planned machine takes no more pods of the crowd."""
         packing, crowd = self._packing, self._crowd
         offer = int(packing.offer[bin_])
+        kinds, queues = crowd.queues(offer)
         room = np.maximum(packing.room(offer), 1).astype(np.float64)[:, None]
-        here = crowd.waiting_for(offer)
-        here = here[(crowd.requests[:, here] <= packing.free[bin_][:, None]).all(axis=0)]
-        here = self._welcome(here, bin_)
-        requests = crowd.requests[:, here]
+        requests = crowd.kinds.requests[:, kinds]
         units = crowd.market.balance(np.array([offer]), room.T)[0]
-        base = crowd.tier[here] + 0.5 * SIZE_SHARE * (requests / room).max(axis=0)
+        base = crowd.kinds.tier[kinds] + 0.5 * SIZE_SHARE * np.maximum.reduce(requests / room)
         worth = 0.5 * (units @ requests)
-        while len(here):
-            free = np.maximum(packing.free[bin_], 1).astype(np.float64)
-            suits = worth / (requests / free[:, None]).max(axis=0)
-            at = int((base + suits / float(free @ units)).argmax())
-            keep = self._offer_room(int(here[at]), here, bin_)
-            keep &= (requests <= packing.free[bin_][:, None]).all(axis=0)
-            here, requests, base, worth = here[keep], requests[:, keep], base[keep], worth[keep]
+        shut: set[int] = set()
+        while queues:
+            free = np.maximum(packing.free[bin_], NEARLY_NOTHING)
+            share = np.maximum.reduce(requests / free[:, None])
+            score = base + worth / (share * float(free @ units))
+            score[share > 1] = GONE
+            at = int(score.argmax())
+            if score[at] == GONE:
+                break
+            if not self._serve(queues[at], shut, bin_):
+                base[at] = GONE
 
-    def _welcome(self, here: NDArray[np.int64], bin_: int) -> NDArray[np.int64]:
-        """Those of the classes that the machine's company and place admit."""
-        families = self._crowd.family[here]
-        of_family, tally, codes = self._world.rulebook.of_family, self._packing.tally, self._packing.codes_of(bin_)
-        shut = np.zeros(len(of_family), dtype=np.bool_)
-        for family in np.flatnonzero(np.bincount(families)).tolist():
-            shut[family] = not of_family[family].admits(tally, bin_, codes)
-        return here[~shut[families]]
+    def _serve(self, queue: list[int], shut: set[int], bin_: int) -> bool:
+        """Whether there may be more from the queue, from whose end classes go, once one of it was given room.
 
-    def _offer_room(self, index: int, here: NDArray[np.int64], bin_: int) -> NDArray[np.bool_]:
-        """Which of the classes may still go there, after the one of that index has had its turn."""
+        The families in `shut` are given none.
+        """
+        family, left = self._crowd.family, self._crowd.left
+        while queue:
+            index = queue[-1]
+            own = int(family[index])
+            taken, is_last = (0, True) if own in shut else self._offer_room(index, bin_)
+            if is_last:
+                shut.add(own)
+            if is_last or not taken or not left[index]:
+                queue.pop()
+            if taken:
+                break
+        return bool(queue)
+
+    def _offer_room(self, index: int, bin_: int) -> tuple[int, bool]:
+        """How many pods of the class the machine took, and whether rules let none of its family go there any more."""
         packing, crowd = self._packing, self._crowd
         each = self._world.classes[index]
         rules = crowd.rules(each)
-        room = packing.room_by_rules(rules, bin_)
+        by_host = room = rules.room_on(packing.tally, bin_)
+        if room and rules.keys:
+            room = min(room, rules.room_within(packing.tally, packing.codes_of(bin_)))
         if not room:
-            return np.asarray(crowd.family[here] != crowd.family[index])
+            return 0, True
         room = packing.room_among(each, each.stances[crowd.level[index]], rules, bin_, room)
         taken = min(int(crowd.left[index]), room, 1 + room // PART_AT_ONCE)
         if taken:
             self._take(each, bin_, taken)
-        return np.asarray(here != index) if not taken or not crowd.left[index] else np.ones(len(here), dtype=np.bool_)
+        return taken, taken == by_host
 
     def _take(self, each: PodClass, bin_: int, count: int) -> None:
         self._packing.add(each, int(self._crowd.level[each.index]), bin_, count)

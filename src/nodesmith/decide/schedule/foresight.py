@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nodesmith.decide.schedule.classes import PodClass
 from nodesmith.decide.schedule.crowd import Crowd
-from nodesmith.decide.schedule.filler import SIZE_SHARE
+from nodesmith.decide.schedule.filler import GONE, NEARLY_NOTHING, SIZE_SHARE
 from nodesmith.decide.schedule.market import Shelf
 from nodesmith.decide.schedule.shop import PricedShop
 from nodesmith.decide.schedule.worth import Values
@@ -27,6 +27,8 @@ FRESH: Final = 0.92
 PART_AT_ONCE: Final = 2
 """As the filler's, coarser: half of what fits changes no choice for the worse and takes half the rounds."""
 ALONE: Final = 2**40
+ROUNDING: Final = 1e-9
+"""What a quotient may have lost."""
 
 
 class ForesightShop(PricedShop):
@@ -34,11 +36,11 @@ class ForesightShop(PricedShop):
 
     def __init__(self, crowd: Crowd) -> None:
         super().__init__(crowd)
-        self._kinds = Kinds(crowd)
+        self._trials = Trials(crowd)
         self._recent: dict[tuple[int, int, int], tuple[int, int]] = {}
 
-    def _pick(self, each: PodClass, shelf: Shelf, together: int) -> int:
-        kind = int(self._kinds.of[each.index])
+    def _pick(self, each: PodClass, shelf: Shelf, together: int) -> int | None:
+        kind = int(self._trials.of[each.index])
         left = int(self._crowd.left.sum())
         key = (kind, id(shelf), together)
         recent = self._recent.get(key)
@@ -46,9 +48,9 @@ class ForesightShop(PricedShop):
             return recent[0]
         held = self._held(each, shelf, together)
         ranks = np.lexsort((held.prices, self._ranks(each, held, together)))[:SHAPES]
-        if len(ranks) == 1:
-            return int(held.offers[ranks[0]])
-        worth = self._kinds.trial(kind, held, ranks)
+        if len(ranks) <= 1:
+            return int(held.offers[ranks[0]]) if len(ranks) else None
+        worth = self._trials.trial(kind, held, ranks)
         host = self._market.worth[self._market.group_of[each.index]].host
         best = int(np.argmin(held.prices[ranks] / np.maximum(worth + host, 1e-12)))
         offer = int(held.offers[ranks[best]])
@@ -56,36 +58,27 @@ class ForesightShop(PricedShop):
         return offer
 
 
-class Kinds:
-    """The classes of a crowd by what a trial looks at: group, requests, most on one host; `of` is a class's kind."""
+class Trials:
+    """The classes of a crowd by what a trial looks at: kind, and most on one host; `of` is a class's number here."""
 
     def __init__(self, crowd: Crowd) -> None:
         self._crowd = crowd
-        market, world = crowd.market, crowd.world
-        index: dict[tuple[int, bytes, int], int] = {}
-        firsts: list[int] = []
-        most: list[int] = []
-        kinds: list[int] = []
-        for each in world.classes:
-            rules = world.rulebook.rules[each.index][0]
-            alone = min((rule.limit + 1 for rule in rules.hosts if rule.own), default=ALONE)
-            key = (market.group_of[each.index], world.requests[each.index].tobytes(), alone)
-            kind = index.setdefault(key, len(index))
-            if kind == len(firsts):
-                firsts.append(each.index)
-                most.append(alone)
-            kinds.append(kind)
-        self.of = np.array(kinds, dtype=np.int64)
-        self._first = np.array(firsts, dtype=np.int64)
-        self._most = np.array(most, dtype=np.int64)
-        self._group = np.array(market.group_of, dtype=np.int64)[self._first]
-        self._requests = crowd.requests[:, self._first]
-        self._tier = crowd.tier[self._first]
+        index: dict[tuple[int, int], int] = {}
+        numbers: list[int] = []
+        for kind, ladder in zip(crowd.kinds.of.tolist(), crowd.world.rulebook.rules, strict=True):
+            alone = min((rule.limit + 1 for rule in ladder[0].hosts if rule.own), default=ALONE)
+            numbers.append(index.setdefault((kind, alone), len(index)))
+        self.of = np.array(numbers, dtype=np.int64)
+        self._most = np.array([alone for _, alone in index], dtype=np.int64)
+        kinds = np.array([kind for kind, _ in index], dtype=np.int64)
+        self._group = crowd.kinds.group[kinds]
+        self._requests = crowd.kinds.requests[:, kinds]
+        self._tier = crowd.kinds.tier[kinds]
 
     def trial(self, seed: int, held: Shelf, ranks: NDArray[np.int64]) -> Values:
         """What the pods are worth that would be on each of the shapes, with one of the seed's kind first."""
         crowd, market = self._crowd, self._crowd.market
-        left: Values = np.bincount(self.of, weights=crowd.left, minlength=len(self._first)).astype(np.float64)
+        left: Values = np.bincount(self.of, weights=crowd.left, minlength=len(self._most)).astype(np.float64)
         left[seed] -= 1
         here = np.flatnonzero(left > 0)
         if len(here) > SAMPLE:
@@ -103,25 +96,25 @@ class Kinds:
         each_worth = (requests * units[self._group[here]].T).sum(axis=0)
         balance = market.balance(offers, rooms)
         base = self._tier[here] + 0.5 * SIZE_SHARE * _largest_share(requests, rooms)
+        base[~admits] = GONE
         suits = 0.5 * (balance @ requests)
-        stock = np.minimum(left[here], self._most[here])[None].repeat(len(ranks), axis=0)
+        stock = np.ceil(np.minimum(left[here], self._most[here]))[None].repeat(len(ranks), axis=0)
         shapes = np.arange(len(ranks))
         while True:
-            may = admits & (stock > 0)
-            for amounts, left_free in zip(requests, free.T, strict=True):
-                may &= amounts <= left_free[:, None]
-            busy = may.any(axis=1)
-            if not busy.any():
-                return worth
-            room = np.maximum(free, 1)
-            share = _largest_share(requests, room)
-            score = np.where(may, base + suits / share / (room * balance).sum(axis=1)[:, None], -1)
+            free = np.maximum(free, NEARLY_NOTHING)
+            share = _largest_share(requests, free)
+            score = base + suits / (share * (free * balance).sum(axis=1)[:, None])
+            score[share > 1] = GONE
             best = score.argmax(axis=1)
-            fit = np.floor((room / np.maximum(requests[:, best].T, 1e-9)).min(axis=1))
-            taken = np.minimum(np.ceil(stock[shapes, best]), 1 + fit // PART_AT_ONCE) * busy
+            asked = share[shapes, best]
+            taken = np.minimum(stock[shapes, best], 1 + np.floor(1 / asked + ROUNDING) // PART_AT_ONCE)
+            taken[score[shapes, best] == GONE] = 0
+            if not taken.any():
+                return worth
             free -= requests[:, best].T * taken[:, None]
-            stock[shapes, best] -= taken
             worth += each_worth[best] * taken
+            stock[shapes, best] -= taken
+            base[shapes, best] = np.where(stock[shapes, best] > 0, base[shapes, best], GONE)
 
 
 def _largest_share(requests: Values, rooms: Values) -> Values:

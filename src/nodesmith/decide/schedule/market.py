@@ -16,6 +16,9 @@ from nodesmith.decide.schedule.worth import Values, Worth, worth_of
 EVEN_PART: Final = 0.3
 """The part of a machine's worth that is divided evenly among its resources when pods are chosen for it."""
 
+STRONG: Final = 12
+"""Each of so many rows is held against all, since the cheapest beat most; the rest against one another."""
+
 
 @dataclass(slots=True)
 class Shelf:
@@ -50,7 +53,7 @@ class Market:
         self.masks = packed
         self.demand = np.zeros((len(packed), len(world.dimensions.names)))
         self.hosts = np.zeros(len(packed))
-        self._counts = [False] * len(world.classes)
+        self._counts: Flags = np.zeros(len(world.classes), dtype=np.bool_)
         self._count_demand()
         self.start = self.demand.copy()
         self._wider = self._containment()
@@ -107,13 +110,19 @@ class Market:
         return np.array([ranks[level] for level in levels], dtype=np.int64)
 
     def _count_demand(self) -> None:
+        world, groups = self._world, np.array(self.group_of, dtype=np.int64)
+        counts = np.array([each.count for each in world.classes], dtype=np.int64)
+        for group, flags in enumerate(self.masks):
+            mine, rooms = np.flatnonzero(groups == group), self.shelf(flags).rooms
+            requests = world.requests[mine]
+            # Whoever fits into no machine will demand none.
+            holding = np.logical_and.reduce(rooms[None] >= requests[:, None], axis=2)
+            fits: Flags = np.logical_or.reduce(holding, axis=1)
+            self._counts[mine[fits]] = True
+            self.demand[group] = (requests[fits] * counts[mine[fits], None]).sum(axis=0)
         forced: dict[tuple[int, int], float] = {}
-        for each, group in zip(self._world.classes, self.group_of, strict=True):
-            if not self._world.offer_flags(each, each.stances[-1]).any():
-                continue  # no machine holds such a pod: it will demand none
-            self._counts[each.index] = True
-            self.demand[group] += self._world.requests[each.index] * each.count
-            for rule in self._world.rulebook.rules[each.index][0].hosts:
+        for each, group, demands in zip(world.classes, self.group_of, self._counts.tolist(), strict=True):
+            for rule in world.rulebook.rules[each.index][0].hosts if demands else ():
                 if rule.own:
                     key = (group, rule.counter.index)
                     forced[key] = forced.get(key, 0.0) + each.count / (rule.limit + 1)
@@ -154,7 +163,13 @@ class Market:
 
 def _not_beaten(rooms: Amounts) -> NDArray[np.int64]:
     """The rows (in price order) that no earlier, so no dearer, row equals or exceeds in every dimension."""
-    beaten = np.tril(np.ones((len(rooms), len(rooms)), dtype=np.bool_), -1)
+    kept: list[int] = []
+    left = np.arange(len(rooms))
+    while len(left) and len(kept) < STRONG:
+        kept.append(int(left[0]))
+        beyond = np.logical_or.reduce(rooms > rooms[0], axis=1)
+        left, rooms = left[beyond], rooms[beyond]
+    beaten = np.tri(len(rooms), k=-1, dtype=np.bool_)
     for amounts in rooms.T:
         beaten &= amounts[None] >= amounts[:, None]
-    return np.flatnonzero(~beaten.any(axis=1))
+    return np.concatenate([np.array(kept, dtype=np.int64), left[~beaten.any(axis=1)]])

@@ -29,24 +29,26 @@ class Shop(ABC):
         self._market = crowd.market
 
     def choose(self, each: PodClass, flags: Flags, together: int) -> int | None:
-        """The offer to buy for a pod of the class among the flagged ones, or None when none is flagged.
+        """The offer to buy for a pod of the class among the flagged ones, or None when none of them holds one.
 
         Args:
             each: the class that needs a machine.
-            flags: the offers that may be bought and hold one pod of the class.
+            flags: the offers that may be bought; where NodePools have weights only those that hold one pod.
             together: how many pods of the class should be on this one machine, if there is any that holds so many.
         """
-        shelf = self._market.shelf(_best_rank(self._world, flags))
-        return self._pick(each, shelf, together) if len(shelf.offers) else None
+        shelf = self._market.shelf(_best_rank(self._world, flags) if self._world.prefers_pools else flags)
+        return self._pick(each, shelf, together)
 
     def _held(self, each: PodClass, shelf: Shelf, together: int) -> Shelf:
-        """What of the shelf holds so many pods of the class, or as many as any does."""
+        """What of the shelf holds so many pods of the class, or as many as any does; empty where none holds one."""
         chosen = _holding(self._world, each, shelf, together)
         return Shelf(shelf.offers[chosen], shelf.rooms[chosen], shelf.prices[chosen])
 
-    def _pick(self, each: PodClass, shelf: Shelf, together: int) -> int:
-        """The offer to buy from the shelf, which is not empty."""
+    def _pick(self, each: PodClass, shelf: Shelf, together: int) -> int | None:
+        """The offer to buy from the shelf."""
         held = self._held(each, shelf, together)
+        if not len(held.offers):
+            return None
         return int(held.offers[int(np.lexsort((held.prices, self._ranks(each, held, together)))[0])])
 
     @abstractmethod
@@ -97,8 +99,6 @@ class ThriftyShop(Shop):
 def _best_rank(world: World, flags: Flags) -> Flags:
     """The flagged offers of the NodePools that come first by weight."""
     ranks = [template.rank for template in world.templates]
-    if len(set(ranks)) <= 1:
-        return flags
     size = len(world.universe)
     for rank in sorted(set(ranks)):
         kept = flags.copy()
@@ -115,4 +115,4 @@ def _holding(world: World, each: PodClass, shelf: Shelf, together: int) -> NDArr
     request = world.requests[each.index]
     used = np.flatnonzero(request)
     counts = (shelf.rooms[:, used] // request[used]).min(axis=1)
-    return np.flatnonzero(counts >= max(1, min(together, int(counts.max()))))
+    return np.flatnonzero(counts >= max(1, min(together, int(counts.max(initial=0)))))

@@ -55,6 +55,7 @@ class World:
         self.goods = stock.goods(problem, pools, self.dimensions, self.grouping.values_asked)
         self.universe = self.goods.universe
         self.templates: list[Template] = self.goods.templates
+        self.prefers_pools = len({template.rank for template in self.templates}) > 1
         self.nodes = self.ground.nodes(problem.without, self.dimensions)
         self.sheltered = self.nodes.sheltered if problem.options.protects_young_nodes else None
         self.rulebook = RuleBook(self)
