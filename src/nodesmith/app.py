@@ -204,6 +204,7 @@ def options_of(settings: Settings) -> Options:
         min_values=MinValuesPolicy(settings.min_values_policy),
         pricing=PricingPolicy(settings.pricing_policy),
         spot_risk=settings.pricing_spot_risk,
+        default_spread=settings.scheduler_config,
     )
     gates = settings.feature_gates
     return Options(

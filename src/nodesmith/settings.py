@@ -271,8 +271,7 @@ class Settings:
     scheduler_config: tuple[TopologySpreadConstraint, ...] = setting(
         parse_scheduler_config,
         "",
-        "kube-scheduler's default spread: YAML with podTopologySpread.defaultConstraints.",
-        is_heeded=False,
+        "kube-scheduler's default spread: YAML with podTopologySpread.defaultConstraints, or its own configuration.",
     )
     scenario_folder: str = setting(
         _text,

@@ -23,6 +23,7 @@ def test_settings_reach_the_parts_that_they_are_for() -> None:
         "--preference-policy=Ignore",
         "--min-values-policy=BestEffort",
         "--pricing-policy=karpenter",
+        "--scheduler-config={kind: KubeSchedulerConfiguration}",
         "--feature-gates=NodeRepair=true,SpotToSpotConsolidation=true,ReturnToSpot=true",
     ]
     options = options_of(load(flags, {}))
@@ -31,6 +32,8 @@ def test_settings_reach_the_parts_that_they_are_for() -> None:
     assert options.schedule.preferences is PreferencePolicy.IGNORE
     assert options.policy.options.min_values is MinValuesPolicy.BEST_EFFORT
     assert options.schedule.pricing is PricingPolicy.KARPENTER
+    assert len(options.schedule.default_spread) == 2
+    assert options.policy.options.default_spread == options.schedule.default_spread
     assert options.policy.spot_to_spot
     assert options.policy.return_to_spot
     assert options.gates.node_repair

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import nodesmith
+from nodesmith.api.schedulerconfig import parse_scheduler_config
 from nodesmith.settings import SETTINGS, SettingsError, flag_of, load, unheeded, variable_of
 
 PEER: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "api" / "defaults.json").read_text())
@@ -84,10 +85,30 @@ def test_the_scheduler_s_default_spread_is_read() -> None:
     assert (constraint.max_skew, constraint.topology_key, constraint.is_hard) == (2, "zone", False)
 
 
+def _config(arguments: str) -> str:
+    profile = f"{{pluginConfig: [{{name: NodeAffinity}}, {{name: PodTopologySpread, args: {arguments}}}]}}"
+    return f"{{kind: KubeSchedulerConfiguration, profiles: [{{schedulerName: other}}, {profile}]}}"
+
+
+def test_the_scheduler_s_own_configuration_is_read_too() -> None:
+    listed = (
+        "{defaultingType: List, defaultConstraints: [{maxSkew: 2, topologyKey: z, whenUnsatisfiable: DoNotSchedule}]}"
+    )
+    [constraint] = parse_scheduler_config(_config(listed))
+    assert (constraint.max_skew, constraint.topology_key, constraint.is_hard) == (2, "z", True)
+    assert parse_scheduler_config(_config("{defaultingType: List}")) == ()
+    for system in (_config("{}"), _config("{defaultingType: System}"), "{kind: KubeSchedulerConfiguration}"):
+        told = [(each.topology_key, each.max_skew, each.is_hard) for each in parse_scheduler_config(system)]
+        assert told == [("kubernetes.io/hostname", 3, False), ("topology.kubernetes.io/zone", 5, False)]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("[", "not YAML"),
+        ("{kind: KubeSchedulerConfiguration, profiles: 1}", "profiles must be a list"),
+        (_config("{defaultConstraints: [{maxSkew: 1}]}"), "not heeded without `defaultingType: List`"),
+        (_config("{defaultingType: List, defaultConstraints: [{maxSkew: 0}]}"), "maxSkew must be a number above 0"),
         ("[1]", "the document must be an object"),
         ("{podTopologySpred: {}}", "`podTopologySpred` is not a field"),
         ("{podTopologySpread: {defaultConstraints: 1}}", "must be a list"),

@@ -122,6 +122,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   "ENABLE_ZONAL_SHIFT" $settings.enableZonalShift
   "RESERVED_ENIS" $settings.reservedENIs
   "NOMINATE_PODS" $settings.nominatePods
+  "SCHEDULER_CONFIG" $settings.schedulerConfig
   "IGNORE_DRA_REQUESTS" $settings.ignoreDRARequests
   "DISABLE_CLUSTER_STATE_OBSERVABILITY" $settings.disableClusterStateObservability
   "DISABLE_DRY_RUN" $settings.disableDryRun

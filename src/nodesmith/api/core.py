@@ -10,7 +10,18 @@ from nodesmith.api.podspec import PodSpecs
 from nodesmith.api.scalars import amounts_of, selector_of, taints_of
 from nodesmith.model.node import Node
 from nodesmith.model.pod import Pod
-from nodesmith.model.workload import DaemonSet, Namespace, PodDisruptionBudget, PriorityClass
+from nodesmith.model.selector import LabelSelector
+from nodesmith.model.workload import (
+    DaemonSet,
+    Deployment,
+    Namespace,
+    PodDisruptionBudget,
+    PriorityClass,
+    ReplicaSet,
+    ReplicationController,
+    Service,
+    StatefulSet,
+)
 
 DEFAULT_NAMESPACE: Final = "default"
 
@@ -106,9 +117,40 @@ def decode_priority_class(manifest: Manifest) -> PriorityClass:
     )
 
 
+def decode_service(manifest: Manifest) -> Service:
+    """The Service of a manifest; one without a selector has no pods of its own."""
+    return Service(meta_of(manifest), _labels_of(manifest))
+
+
+def decode_replication_controller(manifest: Manifest) -> ReplicationController:
+    """The ReplicationController of a manifest."""
+    return ReplicationController(meta_of(manifest), _labels_of(manifest))
+
+
+def decode_replica_set(manifest: Manifest) -> ReplicaSet:
+    """The ReplicaSet of a manifest."""
+    return ReplicaSet(meta_of(manifest), selector_of((manifest.get("spec") or {}).get("selector")))
+
+
+def decode_stateful_set(manifest: Manifest) -> StatefulSet:
+    """The StatefulSet of a manifest."""
+    return StatefulSet(meta_of(manifest), selector_of((manifest.get("spec") or {}).get("selector")))
+
+
+def decode_deployment(manifest: Manifest) -> Deployment:
+    """The Deployment of a manifest."""
+    return Deployment(meta_of(manifest), selector_of((manifest.get("spec") or {}).get("selector")))
+
+
 def decode_raw(manifest: Manifest) -> Manifest:
     """The manifest itself."""
     return manifest
+
+
+def _labels_of(manifest: Manifest) -> LabelSelector | None:
+    """The selector of a kind that has plain labels there; None where it has none."""
+    labels = (manifest.get("spec") or {}).get("selector")
+    return selector_of({"matchLabels": labels}) if labels else None
 
 
 def _text(raw: Any) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from nodesmith.api import core, storage
 from nodesmith.api.capacitybuffer import decode_capacity_buffer
@@ -11,7 +12,7 @@ from nodesmith.api.kind import Kind, Manifest
 from nodesmith.api.nodeclaim import decode_node_claim
 from nodesmith.api.nodeoverlay import decode_node_overlay
 from nodesmith.api.nodepool import decode_node_pool
-from nodesmith.api.shapes import NodeClaimShape, NodeShape, PodShape
+from nodesmith.api.shapes import NodeClaimShape, NodeShape, PodShape, SelectingShape
 from nodesmith.model.buffer import CapacityBuffer
 from nodesmith.model.labels import AWS_GROUP, GROUP
 from nodesmith.model.node import Node
@@ -20,11 +21,28 @@ from nodesmith.model.nodepool import NodePool
 from nodesmith.model.overlay import NodeOverlay
 from nodesmith.model.pod import Pod
 from nodesmith.model.storage import CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass, VolumeAttachment
-from nodesmith.model.workload import DaemonSet, Namespace, PodDisruptionBudget, PriorityClass
+from nodesmith.model.workload import (
+    DaemonSet,
+    Namespace,
+    PodDisruptionBudget,
+    PriorityClass,
+    ReplicaSet,
+    ReplicationController,
+    Selecting,
+    Service,
+    StatefulSet,
+)
+
+S = TypeVar("S", bound=Selecting)
 
 
 def _raw(group: str, version: str, name: str, plural: str, *, is_namespaced: bool = False) -> Kind[Manifest]:
     return Kind(group, version, name, plural, core.decode_raw, is_namespaced)
+
+
+def selecting(kind: Kind[Manifest], decode: Callable[[Manifest], S]) -> Kind[S]:
+    """The same kind, of which only the pods that it selects are known."""
+    return Kind(kind.group, kind.version, kind.name, kind.plural, decode, kind.is_namespaced, shape=SelectingShape)
 
 
 NODE_POOL: Final[Kind[NodePool]] = Kind(GROUP, "v1", "NodePool", "nodepools", decode_node_pool)
@@ -121,6 +139,14 @@ ALL: Final[tuple[Kind[Any], ...]] = (
     LEASE,
     CUSTOM_RESOURCE_DEFINITION,
 )
+SELECTING: Final[dict[Kind[Any], type[Selecting]]] = {
+    selecting(SERVICE, core.decode_service): Service,
+    selecting(REPLICATION_CONTROLLER, core.decode_replication_controller): ReplicationController,
+    selecting(REPLICA_SET, core.decode_replica_set): ReplicaSet,
+    selecting(STATEFUL_SET, core.decode_stateful_set): StatefulSet,
+}
+"""What a default spread takes its selectors from, and the model type of each."""
+
 BY_API_VERSION_AND_NAME: Final = {(kind.api_version, kind.name): kind for kind in ALL}
 
 

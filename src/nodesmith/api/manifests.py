@@ -15,7 +15,7 @@ from typing import Any, Final
 from nodesmith.api import kinds
 from nodesmith.api.capacitybuffer import SCALABLE_KINDS, shape_of_template, shape_of_workload
 from nodesmith.api.check import check
-from nodesmith.api.core import DEFAULT_NAMESPACE, POD_SPECS, decode_pod
+from nodesmith.api.core import DEFAULT_NAMESPACE, POD_SPECS, decode_deployment, decode_pod
 from nodesmith.api.documents import Document, Reading, read_paths
 from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.api.fault import Fault
@@ -31,7 +31,14 @@ from nodesmith.model.nodepool import NodePool
 from nodesmith.model.overlay import NodeOverlay
 from nodesmith.model.pod import Pod
 from nodesmith.model.storage import CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass, VolumeAttachment
-from nodesmith.model.workload import DaemonSet, Namespace, PodDisruptionBudget, PriorityClass
+from nodesmith.model.workload import (
+    DaemonSet,
+    Deployment,
+    Namespace,
+    PodDisruptionBudget,
+    PriorityClass,
+    Selecting,
+)
 from nodesmith.state.snapshot import Snapshot
 from nodesmith.state.store import Store
 
@@ -86,6 +93,9 @@ _ALSO: Final[tuple[tuple[Kind[Any], type[Any]], ...]] = (
     (kinds.NODE_OVERLAY, NodeOverlay),
     (kinds.CAPACITY_BUFFER, CapacityBuffer),
 )
+_DEPLOYMENT: Final = kinds.selecting(kinds.DEPLOYMENT, decode_deployment)
+_SELECTING: Final[dict[Kind[Any], type[Selecting]]] = {**kinds.SELECTING, _DEPLOYMENT: Deployment}
+_DECODED: Final = {kind.name: kind for kind in _SELECTING}
 _WRITTEN: Final = (kinds.NODE_POOL, kinds.EC2_NODE_CLASS, kinds.NODE_OVERLAY, kinds.CAPACITY_BUFFER)
 _READ: Final = frozenset(kind.name for kind, _ in (*_KEPT, *_ALSO))
 
@@ -104,7 +114,7 @@ def assemble(reading: Reading, *, now: datetime = DEFAULT_NOW) -> Loaded:
     _expand(objects)
     settle(objects.by_kind, now=now)
     store = Store()
-    for kind, model in _KEPT:
+    for kind, model in (*_KEPT, *_SELECTING.items()):
         store.replace(model, objects.of(kind))
     return Loaded(
         store.snapshot(now),
@@ -126,6 +136,8 @@ def _collect(document: Document, objects: Objects) -> list[Fault]:
     if any(fault.is_error for fault in faults):
         return faults
     manifest = _in_namespace(manifest) if kind.is_namespaced else manifest
+    if kind.name in _DECODED:
+        objects.of(kind).append(_DECODED[kind.name].decode(manifest))
     if kind.name in EXPANDED:
         objects.workloads.append(manifest)
     elif kind is kinds.POD_TEMPLATE:

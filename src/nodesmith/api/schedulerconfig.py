@@ -1,4 +1,7 @@
-"""kube-scheduler's default topology spread, told to nodesmith so that it plans as the scheduler will bind."""
+"""kube-scheduler's default topology spread, told to nodesmith so that it plans as the scheduler will bind.
+
+Two forms are read: Karpenter's, which has the constraints alone, and kube-scheduler's own KubeSchedulerConfiguration.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,19 @@ from typing import Any, Final
 import yaml
 
 from nodesmith.api.likeness import did_you_mean
+from nodesmith.model.labels import HOSTNAME, ZONE
 from nodesmith.model.pod import DO_NOT_SCHEDULE, SCHEDULE_ANYWAY, TopologySpreadConstraint
 
 _FIELDS: Final = ("maxSkew", "topologyKey", "whenUnsatisfiable", "minDomains", "nodeAffinityPolicy", "nodeTaintsPolicy")
 _REFUSED: Final = ("labelSelector", "matchLabelKeys")
+_KIND: Final = "KubeSchedulerConfiguration"
+_PLUGIN: Final = "PodTopologySpread"
+_MAIN: Final = "default-scheduler"
+_SYSTEM: Final = (
+    TopologySpreadConstraint(HOSTNAME, 3, SCHEDULE_ANYWAY, selector=None),
+    TopologySpreadConstraint(ZONE, 5, SCHEDULE_ANYWAY, selector=None),
+)
+"""What kube-scheduler spreads by where its configuration lists nothing (`defaultingType: System`)."""
 
 
 def parse_scheduler_config(text: str) -> tuple[TopologySpreadConstraint, ...]:
@@ -26,8 +38,20 @@ def parse_scheduler_config(text: str) -> tuple[TopologySpreadConstraint, ...]:
     except yaml.YAMLError as error:
         raise ValueError(f"not YAML: {str(error).splitlines()[0]}") from None
     faults: list[str] = []
-    spread = _only(data, "podTopologySpread", "the document", faults)
-    listed = _only(spread, "defaultConstraints", "podTopologySpread", faults)
+    if isinstance(data, dict) and data.get("kind") == _KIND:
+        arguments = _arguments(data, faults)
+        if arguments.get("defaultingType", "System") == "System" and not faults:
+            if arguments.get("defaultConstraints"):
+                raise ValueError("defaultConstraints are listed, and not heeded without `defaultingType: List`")
+            return _SYSTEM
+        listed = arguments.get("defaultConstraints")
+    else:
+        spread = _only(data, "podTopologySpread", "the document", faults)
+        listed = _only(spread, "defaultConstraints", "podTopologySpread", faults)
+    return _constraints(listed, faults)
+
+
+def _constraints(listed: Any, faults: list[str]) -> tuple[TopologySpreadConstraint, ...]:
     if listed is not None and not isinstance(listed, list):
         faults.append("defaultConstraints must be a list")
         listed = None
@@ -39,6 +63,23 @@ def parse_scheduler_config(text: str) -> tuple[TopologySpreadConstraint, ...]:
     if faults:
         raise ValueError("; ".join(faults))
     return tuple(constraints)
+
+
+def _arguments(data: dict[str, Any], faults: list[str]) -> dict[str, Any]:
+    """What the profile of pods that name no scheduler says about its plugin for spread; empty where it says nothing."""
+    for profile in _objects(data.get("profiles"), "profiles", faults):
+        if profile.get("schedulerName", _MAIN) == _MAIN:
+            for plugin in _objects(profile.get("pluginConfig"), "pluginConfig", faults):
+                if plugin.get("name") == _PLUGIN and isinstance(plugin.get("args"), dict):
+                    return dict(plugin["args"])
+    return {}
+
+
+def _objects(value: Any, where: str, faults: list[str]) -> list[dict[str, Any]]:
+    if value is not None and not isinstance(value, list):
+        faults.append(f"{where} must be a list")
+        return []
+    return [each for each in value or () if isinstance(each, dict)]
 
 
 def _only(value: Any, name: str, where: str, faults: list[str]) -> Any:

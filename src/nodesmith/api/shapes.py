@@ -118,6 +118,19 @@ class NodeShape(TypedDict, total=False):
     status: NodeStatusShape
 
 
+class SelectorShape(TypedDict, total=False):
+    """A spec of which only the selector counts."""
+
+    selector: Any
+
+
+class SelectingShape(TypedDict, total=False):
+    """What says which pods are its own, and nothing else of it."""
+
+    metadata: Metadata
+    spec: SelectorShape
+
+
 class NodeClaimShape(TypedDict, total=False):
     """A NodeClaim: all but its managed fields."""
 

@@ -10,7 +10,15 @@ from typing import Annotated
 import typer
 
 from nodesmith.cli.consolidation import answer, node_lines, node_to_json
-from nodesmith.cli.reading import UNPLACED, Output, print_document, print_lines, read_problem, refuse
+from nodesmith.cli.reading import (
+    UNPLACED,
+    Output,
+    print_document,
+    print_lines,
+    read_default_spread,
+    read_problem,
+    refuse,
+)
 from nodesmith.decide.schedule.explain import PodExplanation, explain_pod, to_json
 from nodesmith.decide.schedule.explain.explanation import Miss, PoolView
 from nodesmith.decide.schedule.problem import Options, Problem
@@ -35,10 +43,15 @@ def run(
         Path | None, typer.Option(help="Instance types and prices as JSON. Without it: AWS's that ship with nodesmith.")
     ] = None,
     why_not: Annotated[str, typer.Option(help="Of a pod: also say why not on this instance type.")] = "",
+    scheduler_config: Annotated[
+        Path | None,
+        typer.Option(help="kube-scheduler's default spread, a file: its KubeSchedulerConfiguration, or Karpenter's."),
+    ] = None,
     output: Annotated[Output, typer.Option("-o", "--output", help="How to print the answer.")] = Output.TABLE,
 ) -> None:
     """Say why a pod goes where it goes or nowhere and what would help; or why a node stays, and what would be saved."""
-    problem = read_problem(filename, catalog, Options())
+    options = Options(default_spread=read_default_spread(scheduler_config))
+    problem = read_problem(filename, catalog, options)
     if subject is Subject.NODE:
         _explain_node(problem, name, output)
         return

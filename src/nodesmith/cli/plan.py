@@ -14,7 +14,15 @@ import typer
 from nodesmith.adapters.clock import Stopwatch
 from nodesmith.cli import consolidation
 from nodesmith.cli.machines import print_plan
-from nodesmith.cli.reading import UNPLACED, Output, print_document, print_lines, read_problem, wide_console
+from nodesmith.cli.reading import (
+    UNPLACED,
+    Output,
+    print_document,
+    print_lines,
+    read_default_spread,
+    read_problem,
+    wide_console,
+)
 from nodesmith.decide.schedule.bound import Bound, lower_bound
 from nodesmith.decide.schedule.checked import checked, nothing
 from nodesmith.decide.schedule.problem import MinValuesPolicy, Options, PreferencePolicy, PricingPolicy, Problem
@@ -50,6 +58,10 @@ def run(
     min_values_policy: Annotated[
         MinValuesPolicy, typer.Option(help="Whether minValues that cannot be met block a machine or are lowered.")
     ] = MinValuesPolicy.STRICT,
+    scheduler_config: Annotated[
+        Path | None,
+        typer.Option(help="kube-scheduler's default spread, a file: its KubeSchedulerConfiguration, or Karpenter's."),
+    ] = None,
     deadline: Annotated[
         float | None,
         typer.Option(min=0, help="Seconds that the plan may be improved, once it stands. Without it: counted steps."),
@@ -63,7 +75,12 @@ def run(
     ] = False,
 ) -> None:
     """Say what would be bought for the pods in manifests, and where each pod would go; or which nodes would leave."""
-    options = Options(preferences=preference_policy, min_values=min_values_policy, pricing=pricing)
+    options = Options(
+        preferences=preference_policy,
+        min_values=min_values_policy,
+        pricing=pricing,
+        default_spread=read_default_spread(scheduler_config),
+    )
     problem = read_problem(filename, catalog, options)
     if consolidate or until_quiet or curve:
         _take_away(problem, output, until_quiet=until_quiet, curve=curve)

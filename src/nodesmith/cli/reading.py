@@ -16,10 +16,12 @@ from nodesmith.adapters.aws.shipped import shipped_types
 from nodesmith.api.catalog import CatalogError, Catalogue, load_catalogue
 from nodesmith.api.fault import errors
 from nodesmith.api.manifests import Loaded, load
+from nodesmith.api.schedulerconfig import parse_scheduler_config
 from nodesmith.decide.lifecycle.buffers import virtual_pods
+from nodesmith.decide.schedule.defaultspread import spread_by_default
 from nodesmith.decide.schedule.overlays import Overlaid, overlaid
 from nodesmith.decide.schedule.problem import Options, Problem, pods_to_place
-from nodesmith.model.pod import Pod
+from nodesmith.model.pod import Pod, TopologySpreadConstraint
 
 UNPLACED: Final = 1
 BAD_INPUT: Final = 2
@@ -54,7 +56,7 @@ def read_problem(paths: Sequence[Path], catalog: Path | None, options: Options) 
     for line in _overlay_lines(offered):
         typer.echo(line, err=True)
     pods = (*pods_to_place(snapshot), *_room(loaded))
-    return Problem(snapshot, offered.catalog, pods, options=options)
+    return spread_by_default(Problem(snapshot, offered.catalog, pods, options=options))
 
 
 def _overlay_lines(offered: Overlaid) -> Iterator[str]:
@@ -82,6 +84,18 @@ def read_types(catalog: Path | None) -> Catalogue:
         OSError: when it cannot be read.
     """
     return Catalogue(shipped_types()) if catalog is None else load_catalogue(catalog)
+
+
+def read_default_spread(path: Path | None) -> tuple[TopologySpreadConstraint, ...]:
+    """The default constraints of a file; none without one. Exits with every fault told when it is wrong."""
+    if path is None:
+        return ()
+    try:
+        return parse_scheduler_config(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        refuse([f"error: {path}: {error.strerror or error}"])
+    except ValueError as error:
+        refuse([f"error: {path}: {fault}" for fault in str(error).split("; ")])
 
 
 def refuse(faults: Iterable[str]) -> NoReturn:

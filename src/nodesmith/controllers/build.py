@@ -35,6 +35,7 @@ from nodesmith.api.kinds import (
     PERSISTENT_VOLUME_CLAIM,
     POD,
     POD_DISRUPTION_BUDGET,
+    SELECTING,
     STORAGE_CLASS,
     VOLUME_ATTACHMENT,
 )
@@ -83,12 +84,14 @@ WATCHED: Final[dict[Kind[Any], type[Any]]] = {
 
 
 def watched(options: Options) -> dict[Kind[Any], type[Any]]:
-    """The same, with what is only looked at when its feature gate is open."""
+    """The same, with what is only looked at when its feature gate is open, or for a default spread."""
     more: dict[Kind[Any], type[Any]] = {}
     if options.gates.node_overlay:
         more[NODE_OVERLAY] = NodeOverlay
     if options.gates.capacity_buffer:
         more[CAPACITY_BUFFER] = CapacityBuffer
+    if options.schedule.default_spread:
+        more.update(SELECTING)
     return {**WATCHED, **more}
 
 

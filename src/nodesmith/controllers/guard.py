@@ -6,6 +6,7 @@ That a plan breaks a rule is a fault of ours, never of the cluster: so it is tol
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from nodesmith.api.catalog import catalogue_to_json
@@ -70,7 +71,9 @@ class Guard:
 
 def scenario_of(problem: Problem, name: str, faults: Iterable[str]) -> dict[str, dict[str, Any]]:
     """The problem as files: manifests, catalogue, and what it was about."""
-    waiting = {pod.key for pod in problem.pods}
+    waiting = {pod.key: pod for pod in problem.pods}
+    everything = {**{pod.key: pod for pod in problem.snapshot.pods}, **waiting}
+    snapshot = replace(problem.snapshot, pods=tuple(everything.values()))
     options = problem.options
     about = {
         "name": name,
@@ -81,7 +84,7 @@ def scenario_of(problem: Problem, name: str, faults: Iterable[str]) -> dict[str,
         "pods": sorted(waiting),
     }
     return {
-        "objects.json": manifests_of(problem.snapshot, to_place=waiting, leaving=problem.without),
+        "objects.json": manifests_of(snapshot, to_place=waiting, leaving=problem.without),
         "catalog.json": catalogue_to_json(problem.catalog),
         "scenario.json": about,
     }

@@ -34,6 +34,44 @@ class PodDisruptionBudget:
 
 
 @dataclass(frozen=True, slots=True)
+class Selecting:
+    """An object that says by labels which pods of its namespace are its own; without a selector, none."""
+
+    meta: ObjectMeta
+    selector: LabelSelector | None
+
+
+class Service(Selecting):
+    """A Service."""
+
+    __slots__ = ()
+
+
+class ReplicationController(Selecting):
+    """A ReplicationController."""
+
+    __slots__ = ()
+
+
+class ReplicaSet(Selecting):
+    """A ReplicaSet."""
+
+    __slots__ = ()
+
+
+class StatefulSet(Selecting):
+    """A StatefulSet."""
+
+    __slots__ = ()
+
+
+class Deployment(Selecting):
+    """A Deployment: where manifests are read that no controller has expanded, it stands for its ReplicaSet."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Namespace:
     """A namespace and its labels."""
 

@@ -13,6 +13,7 @@ from nodesmith.model.nodeclaim import INITIALIZED, INSTANCE_TERMINATING, NodeCla
 from nodesmith.model.nodepool import NodePool
 from nodesmith.model.pod import Pod
 from nodesmith.model.resources import Resources
+from nodesmith.model.selector import LabelSelector
 from nodesmith.model.storage import (
     CSINode,
     PersistentVolume,
@@ -21,7 +22,7 @@ from nodesmith.model.storage import (
     VolumeAttachment,
 )
 from nodesmith.model.taints import Taint, is_ephemeral
-from nodesmith.model.workload import DaemonSet, Namespace, PodDisruptionBudget
+from nodesmith.model.workload import DaemonSet, Namespace, PodDisruptionBudget, Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,17 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
+class Workloads:
+    """What says which pods belong together, where that is looked at: for a default spread, and nothing else.
+
+    `selectors` are those of the objects that make pods, by kind and key.
+    """
+
+    services: tuple[Service, ...] = ()
+    selectors: Mapping[tuple[str, str], LabelSelector] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything a decision may look at. `pods` are all pods, bound ones included; `nodes` are ordered by name."""
 
@@ -159,3 +171,4 @@ class Snapshot:
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
     budgets: tuple[PodDisruptionBudget, ...] = ()
     storage: Storage = field(default_factory=Storage)
+    workloads: Workloads = field(default_factory=Workloads)

@@ -23,10 +23,19 @@ from nodesmith.model.storage import (
     StorageClass,
     VolumeAttachment,
 )
-from nodesmith.model.workload import DaemonSet, Namespace, PodDisruptionBudget
+from nodesmith.model.workload import (
+    DaemonSet,
+    Deployment,
+    Namespace,
+    PodDisruptionBudget,
+    ReplicaSet,
+    ReplicationController,
+    Service,
+    StatefulSet,
+)
 from nodesmith.state.inflight import InFlight
 from nodesmith.state.machines import Machines
-from nodesmith.state.snapshot import Snapshot, Storage
+from nodesmith.state.snapshot import Snapshot, Storage, Workloads
 from nodesmith.state.table import HasMeta, Table
 
 T = TypeVar("T", bound=HasMeta)
@@ -49,6 +58,8 @@ SNAPSHOT_TYPES: Final[tuple[type[HasMeta], ...]] = (
     VolumeAttachment,
 )
 """What a snapshot is made of."""
+
+_MAKERS: Final = (Deployment, ReplicaSet, StatefulSet, ReplicationController)
 
 
 def nomination_window(longest_batch: timedelta) -> timedelta:
@@ -73,6 +84,7 @@ class Store:
         self._nomination_window = nomination_window
         self._storage: Storage | None = None
         self._namespaces: Mapping[str, Namespace] | None = None
+        self._workloads: Workloads | None = None
         self._is_listed = False
         self._generation = 0
         self._snapshot: tuple[int, Snapshot] | None = None
@@ -195,6 +207,7 @@ class Store:
             namespaces=self._namespaces,
             budgets=self.all(PodDisruptionBudget),
             storage=self.storage(),
+            workloads=self._workloads_now(),
         )
 
     def storage(self) -> Storage:
@@ -208,6 +221,13 @@ class Store:
                 attachments=self.all(VolumeAttachment),
             )
         return self._storage
+
+    def _workloads_now(self) -> Workloads:
+        if self._workloads is None:
+            made = [(kind.__name__, value) for kind in _MAKERS for value in self.all(kind)]
+            selectors = {(kind, each.meta.key): each.selector for kind, each in made if each.selector is not None}
+            self._workloads = Workloads(self.all(Service), selectors)
+        return self._workloads
 
     def _by_key(self, kind: type[T]) -> Mapping[str, T]:
         return {value.meta.key: value for value in self.all(kind)}
@@ -228,7 +248,7 @@ class Store:
         elif kind is NodeClaim:
             self._show_claim(key)
         else:
-            self._storage = self._namespaces = None
+            self._storage = self._namespaces = self._workloads = None
             return
         if after is None and kind is not Pod:
             self._in_flight.forget(key)

@@ -27,6 +27,7 @@ from nodesmith.decide.lifecycle.newclaim import claim_for, planned_pods
 from nodesmith.decide.lifecycle.promises import keep_promises
 from nodesmith.decide.lifecycle.undecided import staying_pods, within_limits
 from nodesmith.decide.schedule.checked import Solve
+from nodesmith.decide.schedule.defaultspread import spread_by_default
 from nodesmith.decide.schedule.problem import Catalog, Problem, pods_to_place
 from nodesmith.decide.schedule.zones import pods_by_zone
 from nodesmith.model.nodeclaim import NodeClaim
@@ -107,7 +108,7 @@ class Provisioner:
         if not pods:
             return DONE
         catalog = await self._catalog(snapshot, launching)
-        problem = Problem(snapshot, catalog, pods, options=self._shell.options.schedule)
+        problem = spread_by_default(Problem(snapshot, catalog, pods, options=self._shell.options.schedule))
         self._shell.metrics.set("scheduler_queue_depth", len(pods), controller="provisioner", scheduling_id="")
         self._shell.log.info("found provisionable pod(s)", Pods=_told(pods))
         started = self._planning_since = self._shell.clock.monotonic()

@@ -9,6 +9,7 @@ from typing import Final
 
 from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.scene import Scene
+from nodesmith.decide.schedule.defaultspread import spread_by_default
 from nodesmith.decide.schedule.problem import MinValuesPolicy, PricingPolicy, Problem, pods_to_place
 from nodesmith.decide.schedule.solve import FILLED, KARPENTER, plan_by, quick_plan, schedule
 from nodesmith.decide.schedule.world import World
@@ -81,6 +82,7 @@ class Simulator:
         return frozenset(self._plan(problem).unplaced)
 
     def _plan(self, problem: Problem) -> SchedulePlan:
+        problem = spread_by_default(problem)
         is_greedy = problem.options.pricing is PricingPolicy.KARPENTER or self.care is Care.UPSTREAM
         if self.care is Care.THOROUGH and not is_greedy:
             return schedule(problem, self.scene.shared.stock)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from nodesmith.decide.schedule.defaultspread import spread_by_default
 from nodesmith.decide.schedule.problem import Catalog, MinValuesPolicy, Options, PricingPolicy, Problem, pods_to_place
 from nodesmith.decide.schedule.validate import Code, validate
 from nodesmith.plan.command import Command, Method
@@ -25,7 +26,7 @@ def problem_of(command: Command, snapshot: Snapshot, catalog: Catalog, options: 
     placed = _placements(command)
     pods = tuple(pod for pod in snapshot.pods if pod.key in placed)
     strict = replace(options, min_values=MinValuesPolicy.STRICT)
-    return Problem(snapshot, catalog, pods, without=frozenset(command.nodes), options=strict)
+    return spread_by_default(Problem(snapshot, catalog, pods, without=frozenset(command.nodes), options=strict))
 
 
 def faults_of(command: Command, problem: Problem) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from nodesmith.model.instancetype import InstanceType
-from nodesmith.model.pod import Pod
+from nodesmith.model.pod import Pod, TopologySpreadConstraint
 from nodesmith.state.snapshot import Snapshot
 
 Catalog = Mapping[str, Sequence[InstanceType]]
@@ -45,7 +45,7 @@ nth of that. Our own choice: it decides between plans that cost nearly the same.
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to decide."""
+    """How to decide. `default_spread` is kube-scheduler's: for pods without spread constraints of their own."""
 
     preferences: PreferencePolicy = PreferencePolicy.RESPECT
     min_values: MinValuesPolicy = MinValuesPolicy.STRICT
@@ -53,6 +53,7 @@ class Options:
     protects_young_nodes: bool = False
     steps: int = DEFAULT_STEPS
     spot_risk: float = SPOT_RISK
+    default_spread: tuple[TopologySpreadConstraint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
