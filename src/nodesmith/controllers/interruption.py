@@ -1,7 +1,8 @@
 """The interruption queue: what AWS announces about machines, turned into claims that leave in time (spec 7.12).
 
 A message is deleted only after it was acted on: a crash in between means that it is acted on again. Where the machine
-runs for a while yet, what its pods need is asked for before its claim, and with it the drain, begins to go.
+runs for a while yet, what its pods need is asked for before its claim, and with it the drain, begins to go. From the
+announcement on nothing is planned onto the machine, even while its claim cannot be deleted.
 """
 
 from __future__ import annotations
@@ -124,15 +125,11 @@ class InterruptionService:
         self._mark_offering(kind, claim)
         if kind in _NOT_DELETING or claim.meta.is_deleting:
             return
-        self._shell.store.mark(claim.name)
-        try:
-            if kind in _RUNS_ON:
-                await self._replanned(claim.meta.uid)
-            is_asked = await self._shell.claims.delete(claim)
-        except PortError:
-            self._shell.store.unmark(claim.name)
-            raise
-        if is_asked:
+        # The machine goes whether or not the API server hears of it now: nothing is planned onto it meanwhile.
+        self._shell.store.doom(claim.name, now=self._shell.now())
+        if kind in _RUNS_ON:
+            await self._replanned(claim.meta.uid)
+        if await self._shell.claims.delete(claim):
             self._replan(claim.meta.uid)
             self._tell_deletion(kind, claim)
 

@@ -24,6 +24,7 @@ class StayCode(StrEnum):
     DO_NOT_DISRUPT = "do-not-disrupt"
     NO_POOL_LABEL = "no-pool-label"
     NO_POOL = "no-pool"
+    NO_POOL_TYPES = "no-pool-types"
     POD_DO_NOT_DISRUPT = "pod-do-not-disrupt"
     DISRUPTION_BUDGET = "pod-disruption-budget"
     SEVERAL_BUDGETS = "several-pod-disruption-budgets"

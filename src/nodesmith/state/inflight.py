@@ -14,13 +14,18 @@ from nodesmith.model.nodeclaim import NodeClaim
 CREATED_GRACE: Final = timedelta(seconds=15)
 """How long a created claim is believed in without being seen (spec 6)."""
 
+DOOMED_FOR: Final = timedelta(minutes=10)
+"""How long a machine is taken for lost after it was announced. Longer than AWS warns ahead of taking a spot machine
+back (2 minutes), and than a queue hides a message that could not be acted on; that message announces it anew."""
+
 
 class InFlight:
-    """Created claims, marked nodes, nominated nodes; all by name."""
+    """Created claims, marked nodes, doomed and nominated ones with the moment when that is over; all by name."""
 
     def __init__(self) -> None:
         self.created: dict[str, NodeClaim] = {}
         self.marked: set[str] = set()
+        self.doomed: dict[str, datetime] = {}
         self.nominated: dict[str, datetime] = {}
         self._created_at: dict[str, datetime] = {}
 
@@ -37,6 +42,7 @@ class InFlight:
     def forget(self, name: str) -> None:
         """The node or claim is gone: no mark, no promise."""
         self.marked.discard(name)
+        self.doomed.pop(name, None)
         self.nominated.pop(name, None)
 
     def expire(self, now: datetime) -> list[str]:
@@ -44,7 +50,10 @@ class InFlight:
         unseen = [name for name, at in self._created_at.items() if now - at >= CREATED_GRACE]
         for name in unseen:
             self.shown(name)
-        over = [name for name, until in self.nominated.items() if until <= now]
-        for name in over:
-            del self.nominated[name]
+        over = list[str]()
+        for timed in (self.doomed, self.nominated):
+            ended = [name for name, until in timed.items() if until <= now]
+            for name in ended:
+                del timed[name]
+            over += ended
         return [*unseen, *over]

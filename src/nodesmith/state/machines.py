@@ -148,15 +148,15 @@ class Machines:
 
     def _state_node(self, node: Node | None, claim: NodeClaim | None) -> StateNode:
         pods = self.pods_on(node.name) if node is not None else ()
-        nominated, marked = self._in_flight.nominated, self._in_flight.marked
-        if not nominated and not marked:
+        nominated, marked, doomed = self._in_flight.nominated, self._in_flight.marked, self._in_flight.doomed
+        if not nominated and not marked and not doomed:
             return StateNode(node, claim, pods)
         names = [each.name for each in (node, claim) if each is not None]
         return StateNode(
             node=node,
             claim=claim,
             pods=pods,
-            is_marked=any(name in marked for name in names),
+            is_marked=any(name in marked or name in doomed for name in names),
             nominated_until=max((nominated[name] for name in names if name in nominated), default=None),
         )
 

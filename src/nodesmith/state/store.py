@@ -33,7 +33,7 @@ from nodesmith.model.workload import (
     Service,
     StatefulSet,
 )
-from nodesmith.state.inflight import InFlight
+from nodesmith.state.inflight import DOOMED_FOR, InFlight
 from nodesmith.state.machines import Machines
 from nodesmith.state.snapshot import Snapshot, Storage, Workloads
 from nodesmith.state.table import HasMeta, Table
@@ -136,6 +136,11 @@ class Store:
     def unmark(self, name: str) -> None:
         """It stays after all."""
         self._in_flight.marked.discard(name)
+        self._touch(name)
+
+    def doom(self, name: str, *, now: datetime) -> None:
+        """The machine of this node or claim is about to be lost: it counts as leaving for `DOOMED_FOR`."""
+        self._in_flight.doomed[name] = now + DOOMED_FOR
         self._touch(name)
 
     def nominate(self, name: str, *, now: datetime) -> None:

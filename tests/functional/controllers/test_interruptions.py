@@ -5,7 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from nodesmith.model.labels import SPOT
+from nodesmith.adapters.memory.faults import Fault
+from nodesmith.api.kinds import NODE_POOL
+from nodesmith.decide.lifecycle.command_record import read
+from nodesmith.model.labels import NODEPOOL, SPOT
 from nodesmith.ports.errors import Refused
 from nodesmith.ports.queue import InterruptionKind
 from nodesmith.sim.clock import VirtualClock, run
@@ -68,6 +71,70 @@ def test_many_machines_that_are_taken_back_at_once_are_let_go_at_once() -> None:
             await world.until(lambda: not set(taken) & {each.name for each in world.claims()} and world.all_running())
             assert world.metrics.total("interruption_deleted_messages_total") == 50
             assert len(world.cloud.rented) == 100, "each was replaced once"
+
+    run(story)
+
+
+def test_nothing_is_planned_onto_a_machine_that_is_lost_while_its_claim_cannot_be_deleted() -> None:
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        held = {"consolidateAfter": "0s", "budgets": [{"nodes": "0"}]}
+        kept = node_pool("kept", requirements=_types("m7g.4xlarge"), disruption=held)
+        lost = node_pool("lost", requirements=_types("m7g.large", "m7g.4xlarge"), disruption=held)
+        of_lost = {"nodeSelector": {NODEPOOL: "lost"}}
+        world.apply(NODE_CLASS, kept)
+        async with world.running(), world.controlled():
+            world.app("web", 1, cpu="12")
+            await world.until(world.all_running)
+            (stays,) = world.claims()
+            world.apply(lost)
+            world.app("other", 1, spec=of_lost)
+            world.app("once", 1, cpu="13", spec=of_lost)
+            await world.until(world.all_running)
+            world.app("once", 0)
+            (doomed,) = (each for each in world.claims() if each.pool_name == "lost")
+            assert doomed.provider_id
+            moved_first: list[str] = []
+
+            def look() -> None:
+                """Whether the machine that stays is given up for room on the one that is lost."""
+                leaving = {each.name for each in world.claims() if each.meta.is_deleting or read(each) is not None}
+                if stays.name in leaving and doomed.name not in leaving:
+                    moved_first.append(stays.name)
+
+            world.on_step.append(look)
+            failing = Fault(verbs={"delete"}, kinds={"NodeClaim"})
+            world.faults.rules.append(failing)
+            world.queue.send(InterruptionKind.SCHEDULED_CHANGE, doomed.provider_id.rsplit("/", 1)[-1])
+            patch = {"spec": {"disruption": {"budgets": [{"nodes": "100%"}]}}}
+            world.server.patch(NODE_POOL, "kept", patch)
+            await world.pass_time(3 * MINUTE)
+            assert not moved_first
+            assert sum(each.pool_name == "lost" for each in world.claims()) == 2, "its pods have another machine"
+            world.faults.rules.remove(failing)
+            await world.until(lambda: doomed.name not in {each.name for each in world.claims()} and world.all_running())
+
+    run(story)
+
+
+def test_a_loss_that_is_announced_and_never_heard_of_again_is_forgotten() -> None:
+    """The queue has lost the message, and the claim was never deleted: the machine may be used again."""
+
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        world.apply(NODE_CLASS, node_pool(disruption={"consolidateAfter": "0s"}))
+        async with world.running(), world.controlled():
+            world.app("web", 1)
+            await world.until(world.all_running)
+            (machine,) = world.machines()
+            world.faults.rules.append(Fault(verbs={"delete"}, kinds={"NodeClaim"}, times=1))
+            world.queue.send(InterruptionKind.INSTANCE_STOPPED, machine.machine.provider_id.rsplit("/", 1)[-1])
+            await world.pass_time(timedelta(seconds=10))
+            world.queue.forget()
+            world.app("web", 0)
+            await world.pass_time(5 * MINUTE)
+            assert machine in world.machines(), "it counts as leaving already, nobody takes it as empty"
+            await world.until(lambda: not world.machines())
 
     run(story)
 

@@ -50,6 +50,8 @@ class Laws:
         """Whether news are late: then a decision may rest on what is no longer so."""
         self.excused: set[str] = set()
         """Claims and nodes that users deleted, and claims whose machine was taken."""
+        self.taken: set[str] = set()
+        """Claims whose machine AWS has announced to take back: as good as gone, so past no limit."""
         self.commands: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
         self.broken: Broken | None = None
@@ -105,7 +107,7 @@ class Laws:
         leaving = {
             claim.provider_id
             for claim in claims
-            if claim.meta.is_deleting or read(claim) is not None or claim.name in self.excused
+            if claim.meta.is_deleting or read(claim) is not None or claim.name in self.taken
         }
         for pool in self.pools().values():
             if "cpu" not in pool.limits:

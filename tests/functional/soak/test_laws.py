@@ -140,6 +140,31 @@ def test_a_pool_past_its_limits() -> None:
     broken(lower, "milli-CPU")
 
 
+def announce(world: SmallWorld, laws: Laws) -> None:
+    """AWS takes a machine back, and the API server does not let its claim be deleted for a minute."""
+    lost = world.machines()[0]
+    laws.excused.add(lost.machine.claim_name)
+    world.faults.rules.append(Fault(verbs={"delete"}, kinds={"NodeClaim"}, times=2))
+    world.reclaim(lost)
+
+
+def test_a_machine_that_aws_takes_back_is_past_no_limit_and_any_other_one_is() -> None:
+    """A pool is full; in place of the machine that is lost another one is bought while its claim is still there."""
+
+    def taken(world: SmallWorld, laws: Laws) -> None:
+        announce(world, laws)
+        laws.taken.add(world.machines()[0].machine.claim_name)
+
+    def excused(world: SmallWorld, laws: Laws) -> None:
+        """Somebody else was to go: that makes no room."""
+        announce(world, laws)
+        laws.taken.add("somebody-else")
+        laws.excused.update(each.name for each in world.claims())
+
+    assert live(taken, limits={"cpu": "32"}).seen["limit"]
+    broken(excused, "pool default has 40000 of 32000 milli-CPU", limits={"cpu": "32"})
+
+
 def test_an_error_that_nobody_expected(monkeypatch: MonkeyPatch) -> None:
     async def stumble(*_: Any) -> Any:
         raise KeyError("what")

@@ -129,6 +129,7 @@ class Troubles:
         spot = [each for each in self.world.machines() if each.machine.capacity_type == SPOT]
         for rented in self.rng.sample(spot, min(len(spot), self.rng.choice([1, 1, 2, 4]))):
             self.laws.excused.add(rented.machine.claim_name)
+            self.laws.taken.add(rented.machine.claim_name)
             self.world.reclaim(rented)
 
     def lose_machine(self) -> None:

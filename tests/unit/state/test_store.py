@@ -223,6 +223,18 @@ class TestInFlight:
         store.apply(NodeClaim, claim(version=3))
         assert not store.snapshot(NOW).nodes[0].is_marked
 
+    def test_a_loss_that_was_announced_holds_for_its_time_whoever_takes_a_mark_back(self) -> None:
+        store = listed()
+        store.apply(NodeClaim, claim())
+        store.doom("a", now=NOW)
+        store.unmark("a")
+        assert store.snapshot(NOW + timedelta(minutes=9)).nodes[0].is_deleting
+        assert not store.snapshot(NOW + timedelta(minutes=10)).nodes[0].is_deleting
+        store.doom("a", now=NOW)
+        store.apply(NodeClaim, claim(version=2), is_deleted=True)
+        store.apply(NodeClaim, claim(version=3))
+        assert not store.snapshot(NOW).nodes[0].is_marked
+
     def test_a_nomination_ends_with_its_window(self) -> None:
         store = listed()
         store.apply(NodeClaim, claim())

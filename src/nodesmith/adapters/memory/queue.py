@@ -37,6 +37,11 @@ class MemoryQueue:
         self._visible_at[receipt] = self._clock.monotonic()
         self._news.set()
 
+    def forget(self) -> None:
+        """Whatever is in the queue is lost."""
+        self._messages.clear()
+        self._visible_at.clear()
+
     async def receive(self) -> Sequence[Interruption]:
         """Up to ten messages; waits a while for the first."""
         deadline = self._clock.monotonic() + self._wait_s

@@ -144,10 +144,19 @@ def without_pool_label(ask: Question) -> Stay | None:
 
 
 def without_pool(ask: Question) -> Stay | None:
-    """Its NodePool is gone, or what it could buy is not known."""
+    """Its NodePool is gone."""
     name = ask.node.pool_name
-    if name not in ask.scene.pools or not ask.scene.types.get(name):
+    if name not in ask.scene.pools:
         return _blocked(ask, StayCode.NO_POOL, f"NodePool not found (NodePool={name})")
+    return None
+
+
+def with_unknown_types(ask: Question) -> Stay | None:
+    """What its NodePool could buy is not known; upstream says that the pool is not found."""
+    name = ask.node.pool_name
+    if not ask.scene.types.get(name):
+        detail = f"instance types of the NodePool are not known (NodePool={name})"
+        return _blocked(ask, StayCode.NO_POOL_TYPES, detail)
     return None
 
 
@@ -191,6 +200,7 @@ RULES: Final[tuple[Rule, ...]] = (
     annotated,
     without_pool_label,
     without_pool,
+    with_unknown_types,
     protected_pods,
     guarded_pods,
 )

@@ -109,7 +109,8 @@ def test_a_node_stays_while_what_its_pool_buys_is_not_known() -> None:
     view = snapshot((node("n"),))
     found = stays(Question(view.nodes[0], scene(view, types=())))
     assert found is not None
-    assert found.code is StayCode.NO_POOL
+    assert found.code is StayCode.NO_POOL_TYPES
+    assert found.detail == "instance types of the NodePool are not known (NodePool=default)"
 
 
 def test_a_nomination_that_is_over_does_not_count() -> None:

@@ -354,7 +354,7 @@ def test_a_pool_that_cannot_buy_does_not_stop_another() -> None:
     verdict = decide(view, {"default": TYPES}, now=NOW)
     assert verdict.command is not None
     assert verdict.command.nodes == ("a",)
-    assert stay_of(verdict, "b") is StayCode.NO_POOL
+    assert stay_of(verdict, "b") is StayCode.NO_POOL_TYPES
 
 
 def test_static_pools_are_not_consolidated() -> None:
