@@ -13,7 +13,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -34,13 +34,22 @@ from nodesmith.model.meta import Condition, ObjectMeta, OwnerReference  # noqa: 
 from nodesmith.model.node import Node  # noqa: E402
 from nodesmith.model.nodeclaim import INITIALIZED, LAUNCHED, REGISTERED, NodeClaim  # noqa: E402
 from nodesmith.model.nodepool import Budget, Disruption, NodePool  # noqa: E402
-from nodesmith.model.pod import Pod, PodSpec  # noqa: E402
+from nodesmith.model.pod import (  # noqa: E402
+    DO_NOT_SCHEDULE,
+    Pod,
+    PodAffinityTerm,
+    PodSpec,
+    TopologySpreadConstraint,
+)
 from nodesmith.model.requirements import Requirement, Requirements  # noqa: E402
+from nodesmith.model.selector import Expression, LabelSelector  # noqa: E402
 from nodesmith.state.snapshot import Snapshot, StateNode  # noqa: E402
 
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 MIB: Final = 2**20
 KINDS: Final = ("m5.2xlarge", "m5.4xlarge", "c5.4xlarge", "r5.2xlarge", "m6i.4xlarge", "c6i.8xlarge")
+App = tuple[str, PodSpec]
+"""The label of its pods, and what each of them is."""
 UP: Final = {kind: Condition(kind, "True") for kind in (LAUNCHED, REGISTERED, INITIALIZED)}
 
 
@@ -70,20 +79,29 @@ def cases() -> Iterator[Case]:
     yield Case("cluster-100", lambda: _stored("cluster-100"), to_the_end=True, peer=Peer(10, 8.7, 3.30))
     yield Case("cluster-300", lambda: _stored("cluster-300"), True, 3.0, Peer(29, 66.5, 11.48))  # noqa: FBT003 - a table
     yield Case("cluster-1000", lambda: _stored("cluster-1000"), to_the_end=True, most_seconds=15.0)
+    yield Case("one-200-4000-apart", lambda: full_cluster(200, 20, keeps_apart=True), to_the_end=False)
     yield Case("one-1000-20000", lambda: full_cluster(1000, 20), to_the_end=False, most_seconds=1.5)
     yield Case("one-1000-20000-10%", lambda: full_cluster(1000, 20, "10%"), to_the_end=False, most_seconds=1.5)
+    yield Case("one-1000-20000-apart", lambda: full_cluster(1000, 20, keeps_apart=True), False, 1.5)  # noqa: FBT003 - a table
     yield Case("one-5000-100000-2%", lambda: full_cluster(5000, 20, "2%"), to_the_end=False, most_seconds=10.0)
 
 
-def full_cluster(nodes: int, pods: int, budget: str = "100%") -> tuple[Snapshot, Catalog]:
-    """So many nodes with so many pods each, of 90 shapes; a third of the nodes are spot."""
+def full_cluster(nodes: int, pods: int, budget: str = "100%", *, keeps_apart: bool = False) -> tuple[Snapshot, Catalog]:
+    """So many nodes with so many pods each, of 90 shapes; a third of the nodes are spot.
+
+    `keeps_apart`: the pods are those of half as many apps as there are nodes, of which two thirds are spread over
+    zones, over hosts, over both, or are at most once on a host.
+    """
     random, types = Random(1), {kind.name: kind for kind in shipped_types()}
     shapes = [
         PodSpec(requests=(("cpu", cpu), ("memory", mebibytes * MIB), ("pods", 1)))
         for cpu in (50, 100, 150, 200, 250, 350, 500, 750, 1000)
         for mebibytes in (64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
     ]
-    states = [_node(index, types[random.choice(KINDS)], shapes, pods, random) for index in range(nodes)]
+    apps = [("svc", shape) for shape in shapes]
+    if keeps_apart:
+        apps = [_apart(index, random.choice(shapes)) for index in range(nodes // 2)]
+    states = [_node(index, types[random.choice(KINDS)], apps, pods, random) for index in range(nodes)]
     allowed = {
         labels.ARCH: ("amd64",),
         labels.OS: ("linux",),
@@ -99,7 +117,25 @@ def full_cluster(nodes: int, pods: int, budget: str = "100%") -> tuple[Snapshot,
     return Snapshot(NOW, nodes=tuple(states), pods=bound, pools=(pool,)), {"default": tuple(types.values())}
 
 
-def _node(index: int, kind: InstanceType, shapes: list[PodSpec], pods: int, random: Random) -> StateNode:
+def _apart(index: int, shape: PodSpec) -> App:
+    name = f"app-{index}"
+    own = LabelSelector((Expression("app", "In", (name,)),))
+    zones, hosts = (TopologySpreadConstraint(key, 1, DO_NOT_SCHEDULE, own) for key in (labels.ZONE, labels.HOSTNAME))
+    alone = PodAffinityTerm(labels.HOSTNAME, own, frozenset(("default",)))
+    match index % 6:
+        case 0:
+            return name, replace(shape, topology_spread=(zones,))
+        case 1:
+            return name, replace(shape, topology_spread=(hosts,))
+        case 2:
+            return name, replace(shape, topology_spread=(zones, hosts))
+        case 3:
+            return name, replace(shape, required_anti_affinity=(alone,))
+        case _:
+            return name, shape
+
+
+def _node(index: int, kind: InstanceType, apps: list[App], pods: int, random: Random) -> StateNode:
     terms = labels.SPOT if random.random() < 0.3 else labels.ON_DEMAND  # noqa: PLR2004 - the share of spot
     offering = random.choice([each for each in kind.offerings if each.capacity_type == terms])
     name = f"node-{index:05d}"
@@ -115,14 +151,15 @@ def _node(index: int, kind: InstanceType, shapes: list[PodSpec], pods: int, rand
         labels.INITIALIZED: "true",
     }
     left, mine = dict(kind.allocatable), list[Pod]()
-    owners = (OwnerReference("apps/v1", "ReplicaSet", "svc", "svc", controller=True),)
     for number in range(pods):
-        spec = random.choice(shapes)
-        if any(amount > left[name] for name, amount in spec.requests):
+        app, spec = random.choice(apps)
+        is_twice = bool(spec.required_anti_affinity) and any(pod.meta.labels["app"] == app for pod in mine)
+        if is_twice or any(amount > left[resource] for resource, amount in spec.requests):
             continue
         for resource, amount in spec.requests:
             left[resource] -= amount
-        meta = ObjectMeta(f"pod-{index}-{number}", "default", labels={"app": "svc"}, owners=owners)
+        owners = (OwnerReference("apps/v1", "ReplicaSet", app, app, controller=True),)
+        meta = ObjectMeta(f"pod-{index}-{number}", "default", labels={"app": app}, owners=owners)
         mine.append(Pod(meta, spec, node_name=name, phase="Running", is_ready=True))
     meta = ObjectMeta(name, labels=stated, created_at=NOW - timedelta(days=1))
     node = Node(meta, f"id-{name}", capacity=kind.capacity, allocatable=kind.allocatable)

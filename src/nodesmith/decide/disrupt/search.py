@@ -47,15 +47,20 @@ class Search:
     def run(self, candidates: Sequence[Candidate]) -> Proposal | None:
         """The best proposal found, or None where everything is refused.
 
-        Those that were looked at alone in earlier passes have their turn after the others.
+        Those that were looked at alone in earlier passes have their turn after the others. However much the sets cost,
+        a third of the effort is for them, and one is asked about at the least, unless something was found.
         """
         order = self.pressure.order(candidates, by_disruption=self.evaluator.weighs_disruption)
         self.most_dear = self._licence(order)
-        whole = self.limit
-        self.limit -= (whole - self.evaluator.scene.shared.effort) // 3
+        whole, scene = self.limit, self.evaluator.scene
+        third = (whole - scene.shared.effort) // 3
+        self.limit -= third
         self.consider(self._ideas(order))
+        alone = sorted(order, key=lambda each: each.name in self.looked_at)
+        least = 0 if self.best is not None else max(third, effort_of(alone[:1], scene))
+        self.limit = max(whole, scene.shared.effort + least)
+        self.consider((each,) for each in alone)
         self.limit = whole
-        self.consider((each,) for each in sorted(order, key=lambda each: each.name in self.looked_at))
         self._improve(order)
         return self.best
 
