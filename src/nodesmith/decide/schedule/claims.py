@@ -13,16 +13,21 @@ from typing import Final
 import numpy as np
 
 from nodesmith.decide.schedule.machines import Template
-from nodesmith.decide.schedule.menu import Menu, menu_of
+from nodesmith.decide.schedule.menu import Menu, Positions, menu_of
 from nodesmith.decide.schedule.packing import Packing
 from nodesmith.decide.schedule.problem import MinValuesPolicy
+from nodesmith.decide.schedule.topology import Counter
 from nodesmith.decide.schedule.universe import Amounts, Flags, holds
 from nodesmith.model.labels import CAPACITY_TYPE, RESERVATION_ID, RESERVED, ZONE
+from nodesmith.model.pod import HostPort
 from nodesmith.model.requirements import Requirement, Requirements
 from nodesmith.plan.schedule import PlannedClaim, Purchase
 
 MOST_TYPES: Final = 60
 """Instance types a claim lists; EC2 Fleet is asked for no more (spec 7.8)."""
+Identity = tuple[int, frozenset[int], tuple[tuple[str, int], ...], frozenset[HostPort], frozenset[int], int | None]
+"""What a machine's reach depends on: its template, what its pods ask, the domains it keeps, their host ports, the
+filters that count them not everywhere, and where the last two say anything, its offering."""
 _UNRESERVED: Final = Requirements.of((Requirement(CAPACITY_TYPE, frozenset((RESERVED,)), complement=True),))
 
 
@@ -39,6 +44,32 @@ class Reach:
     menu: Menu
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What pods of a class at a stance leave open of their machine.
+
+    `asked` is the number of their only alternative, None where there are several; `kept` the labels whose value the
+    machine keeps; `choosy` are, by number, the filters that do not count them on every machine.
+    """
+
+    asked: int | None
+    kept: tuple[str, ...]
+    choosy: tuple[tuple[int, Counter], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What claims have in common that the same places of a menu hold; `daemons` take so much of each type at least."""
+
+    menu: Menu
+    names: tuple[str, ...]
+    relaxed: Requirements | None
+    daemons: Amounts
+    cheapest: Purchase
+    has_price_overlay: bool
+    has_capacity_overlay: bool
+
+
 class Claims:
     """Makes the claims of one packing."""
 
@@ -48,6 +79,9 @@ class Claims:
         self._stated: dict[tuple[int, frozenset[int], tuple[tuple[str, int], ...]], tuple[Requirements, Flags]] = {}
         self._alike: dict[tuple[int, frozenset[tuple[tuple[int, int], int]]], PlannedClaim] = {}
         self._reaches: dict[tuple[int, frozenset[tuple[int, int]]], Reach] = {}
+        self._known: dict[Identity, Reach] = {}
+        self._listings: dict[tuple[int, bytes, Requirements], Listing] = {}
+        self._bounds: dict[tuple[int, int], Bounds] = {}
         self._cheapest: dict[tuple[int, bytes], tuple[int, float]] = {}
         self._asked: list[Requirements] = []
         self._numbers: dict[Requirements, int] = {}
@@ -70,26 +104,38 @@ class Claims:
             menu, requirements = self._draw_on(planned.reservation_id, reach, used)
         elif self._reserves(reach, used):
             requirements = requirements & _UNRESERVED
-        fitting = menu.fitting(used)
-        cheapest = universe.offerings[int(menu.offers[fitting[0]])]
-        listed, relaxed = self._listed(reach.template, requirements, menu.kinds[fitting].tolist())
-        at = fitting[: len(listed)] if len(listed) <= MOST_TYPES else fitting[np.isin(menu.kinds[fitting], listed)]
+        listing = self._listing(reach.template, requirements, menu, menu.fitting(used))
         return PlannedClaim(
             pool_name=reach.template.pool.name,
-            requirements=relaxed or requirements,
-            instance_types=tuple(universe.types[kind].name for kind in listed),
-            requests=self._requests(used, menu.overheads[at].min(axis=0)),
+            requirements=listing.relaxed or requirements,
+            instance_types=listing.names,
+            requests=self._requests(used, listing.daemons),
             pods=(),
-            cheapest=Purchase(
-                universe.types[int(menu.kinds[fitting[0]])].name,
-                cheapest.zone,
-                cheapest.capacity_type,
-                cheapest.price,
-            ),
-            is_min_values_relaxed=relaxed is not None,
-            has_price_overlay=bool(menu.repriced[fitting].any()),
-            has_capacity_overlay=bool(menu.resized[at].any()),
+            cheapest=listing.cheapest,
+            is_min_values_relaxed=listing.relaxed is not None,
+            has_price_overlay=listing.has_price_overlay,
+            has_capacity_overlay=listing.has_capacity_overlay,
         )
+
+    def _listing(self, template: Template, requirements: Requirements, menu: Menu, fitting: Positions) -> Listing:
+        """What a claim with these requirements lists when these places of the menu hold its pods."""
+        key = (id(menu), fitting.tobytes(), requirements)
+        known = self._listings.get(key)
+        if known is None:
+            universe, cheapest = self._world.universe, self._world.universe.offerings[int(menu.offers[fitting[0]])]
+            listed, relaxed = self._listed(template, requirements, menu.kinds[fitting].tolist())
+            at = fitting[: len(listed)] if len(listed) <= MOST_TYPES else fitting[np.isin(menu.kinds[fitting], listed)]
+            name = universe.types[int(menu.kinds[fitting[0]])].name
+            known = self._listings[key] = Listing(
+                menu=menu,
+                names=tuple(universe.types[kind].name for kind in listed),
+                relaxed=relaxed,
+                daemons=menu.overheads[at].min(axis=0),
+                cheapest=Purchase(name, cheapest.zone, cheapest.capacity_type, cheapest.price),
+                has_price_overlay=bool(menu.repriced[fitting].any()),
+                has_capacity_overlay=bool(menu.resized[at].any()),
+            )
+        return known
 
     def cheapest(self, bin_: int) -> tuple[int, float]:
         """The cheapest offer that the machine may turn out to be, with its price; a reserved one stays what it is.
@@ -126,33 +172,60 @@ class Claims:
         return known
 
     def _reach(self, bin_: int, limited: Flags | None) -> Reach:
-        world, packing = self._world, self._packing
-        offer = int(packing.offer[bin_])
-        index, offering = divmod(offer, len(world.universe))
+        packing = self._packing
+        index, offering = divmod(int(packing.offer[bin_]), len(self._world.universe))
+        template = self._world.templates[index]
+        asked: set[int] = set()
+        kept: dict[str, None] = {}
+        choosy: dict[int, Counter] = {}
+        for number, level in packing.contents[bin_]:
+            bounds = self._bounds.get((number, level)) or self._bounded(number, level)
+            alternative = bounds.asked
+            if alternative is None:
+                stance = self._world.classes[number].stances[level]
+                alternative = self._one(self._world.alternative_for(stance, template, offering))
+            asked.add(alternative)
+            kept.update(dict.fromkeys(bounds.kept))
+            choosy.update(bounds.choosy)
+        pins = tuple((key, packing.code(key, bin_)) for key in kept)
+        ports = frozenset(packing.ports.get(bin_, ())) if template.daemon_ports else frozenset[HostPort]()
+        key = (index, frozenset(asked), pins, ports, frozenset(choosy), offering if ports or choosy else None)
+        reach = self._known.get(key) if limited is None else None
+        if reach is None:
+            reach = self._made(key, choosy.values(), limited)
+            if limited is None:
+                self._known[key] = reach
+        return reach
+
+    def _bounded(self, number: int, level: int) -> Bounds:
+        """The bounds of a class at a stance."""
+        rulebook, each = self._world.rulebook, self._world.classes[number]
+        alternatives = each.stances[level].alternatives
+        asked = self._one(alternatives[0]) if len(alternatives) == 1 else None
+        choosy = tuple({id(counter.filter): counter for counter in rulebook.choosy[number]}.items())
+        bounds = self._bounds[number, level] = Bounds(asked, rulebook.rules[number][level].kept, choosy)
+        return bounds
+
+    def _made(self, identity: Identity, choosy: Iterable[Counter], limited: Flags | None) -> Reach:
+        """The reach of machines of that identity; `choosy` are counters of its filters, one of each."""
+        world = self._world
+        index, asked, pins, ports, _, offering = identity
         template = world.templates[index]
-        alternatives = {
-            self._one(world.alternative_for(world.classes[class_index].stances[level], template, offering))
-            for class_index, level in packing.contents[bin_]
-        }
-        pins = tuple((key, packing.code(key, bin_)) for key in packing.keys_that_matter(bin_))
-        key = (index, frozenset(alternatives), pins)
-        stated = self._stated.get(key)
+        stated = self._stated.get((index, asked, pins))
         if stated is None:
-            stated = self._stated[key] = self._state(
-                template, [self._asked[each] for each in sorted(alternatives)], pins
-            )
+            stated = self._state(template, [self._asked[each] for each in sorted(asked)], pins)
+            self._stated[index, asked, pins] = stated
         requirements, offerings = stated
         offerings = offerings if limited is None else offerings & limited
-        for alike in (self._free_ports(bin_, template), self._counted_alike(bin_, index, offer)):
-            if alike is None:
-                continue
-            if self._splits_types(offerings, alike):
-                # One type will do here and not there: only the place can tell, so the claim has to name it.
-                planned = world.universe.offerings[offering]
-                place = {ZONE: planned.zone, CAPACITY_TYPE: planned.capacity_type}
-                requirements = requirements & Requirements.from_labels(place)
-                offerings = offerings & world.universe.admitted_by_all(world.known(requirements))
-            offerings = offerings & alike
+        if offering is not None:
+            for alike in (_free_ports(template, ports), self._counted_alike(choosy, index, offering)):
+                if self._splits_types(offerings, alike):
+                    # One type will do here and not there: only the place can tell, so the claim has to name it.
+                    planned = world.universe.offerings[offering]
+                    place = {ZONE: planned.zone, CAPACITY_TYPE: planned.capacity_type}
+                    requirements = requirements & Requirements.from_labels(place)
+                    offerings = offerings & world.universe.admitted_by_all(world.known(requirements))
+                offerings = offerings & alike
         return Reach(template, requirements, offerings, self._menu(template, offerings))
 
     def _one(self, asked: Requirements) -> int:
@@ -231,27 +304,13 @@ class Claims:
                 flags = part if flags is None else flags & part
         return flags
 
-    def _free_ports(self, bin_: int, template: Template) -> Flags | None:
-        flags: Flags | None = None
-        ports = self._packing.ports.get(bin_, ())
-        for taken, offers in template.daemon_ports if ports else ():
-            if any(port.conflicts_with(taken) for port in ports):
-                flags = ~offers if flags is None else flags & ~offers
-        return flags
-
-    def _counted_alike(self, bin_: int, template: int, offer: int) -> Flags | None:
-        """The offerings on which every spread constraint counts the bin's pods as on the planned one."""
-        book, size = self._world.rulebook, len(self._world.universe)
-        flags: Flags | None = None
-        counters = {
-            counter.index: counter
-            for class_index, _ in self._packing.contents[bin_]
-            for counter in book.choosy[class_index]
-        }
-        for counter in counters.values():
-            counted = book.offers_counted(counter)[template * size : (template + 1) * size]
-            part = counted == book.counts_offer(counter, offer)
-            flags = part if flags is None else flags & part
+    def _counted_alike(self, choosy: Iterable[Counter], template: int, offering: int) -> Flags:
+        """The template's offerings on which every one of the counters counts pods as on the planned one."""
+        size = len(self._world.universe)
+        flags: Flags = np.ones(size, dtype=np.bool_)
+        for counter in choosy:
+            counted = self._world.rulebook.offers_counted(counter)[template * size : (template + 1) * size]
+            flags &= counted == counted[offering]
         return flags
 
     def _draw_on(self, reservation: str, reach: Reach, used: Amounts) -> tuple[Menu, Requirements]:
@@ -299,3 +358,12 @@ class Claims:
         """What the pods and the daemons of the machine ask for together, at least."""
         names = zip(self._world.dimensions.names, used.tolist(), daemons.tolist(), strict=True)
         return {name: max(pods, pods + daemon) for name, pods, daemon in names if pods or daemon}
+
+
+def _free_ports(template: Template, ports: Iterable[HostPort]) -> Flags:
+    """The template's offerings on which no daemon takes one of the ports."""
+    flags: Flags = np.ones(len(template.buyable), dtype=np.bool_)
+    for taken, offers in template.daemon_ports:
+        if any(port.conflicts_with(taken) for port in ports):
+            flags &= ~offers
+    return flags

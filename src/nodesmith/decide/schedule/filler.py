@@ -18,6 +18,7 @@ from nodesmith.decide.schedule.classes import PodClass
 from nodesmith.decide.schedule.crowd import Crowd
 from nodesmith.decide.schedule.packing import Packing
 from nodesmith.decide.schedule.placer import Placer
+from nodesmith.decide.schedule.problem import TimeIsUp
 
 PART_AT_ONCE: Final = 4
 """Of the pods of one class that still fit, a machine takes this part before the other classes are looked at again."""
@@ -40,10 +41,12 @@ class Filler:
         self._buyer = buyer
         self._placer = placer
 
-    def build(self, order: Sequence[PodClass]) -> None:
-        """Every pod of these classes that a machine can be bought for is on one."""
+    def build(self, order: Sequence[PodClass], is_time_up: TimeIsUp | None = None) -> None:
+        """Every pod of these classes that a machine can be bought for is on one, or the time is up."""
         for each in order:
             while self._crowd.left[each.index]:
+                if is_time_up is not None and is_time_up():
+                    return
                 if not self._seed(each):
                     if not self._crowd.give_up(each):
                         break

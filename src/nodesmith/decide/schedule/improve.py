@@ -6,7 +6,7 @@ problem has the same answer; whoever has a clock may end it sooner.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from nodesmith.decide.schedule.crowd import Crowd
 from nodesmith.decide.schedule.filler import Filler
 from nodesmith.decide.schedule.packing import Packing
 from nodesmith.decide.schedule.placer import Placer
+from nodesmith.decide.schedule.problem import TimeIsUp
 
 SIZES: Final = (2, 3, 1, 4, 6, 2, 8, 3)
 """How many machines are given up in a step, in turn."""
@@ -36,7 +37,8 @@ _INCREMENT: Final = 1442695040888963407
 class Improver:
     """Improves one packing.
 
-    `prices` are those of its machines, each as the cheapest that holds its pods, with what it risks on spot. The
+    `prices` are those of its machines, each as the cheapest that holds its pods, with what it risks on spot; `claims`
+    knows what they may turn out to be. The
     choice of machines follows a fixed sequence of numbers (Knuth's MMIX generator).
     """
 
@@ -46,7 +48,7 @@ class Improver:
         self._crowd = crowd
         self._filler = filler
         self._placer = placer
-        self._claims = Claims(packing)
+        self.claims = Claims(packing)
         self.prices: dict[int, float] = {}
         self._waste: dict[int, float] = {}
         self._tries: dict[int, int] = {}
@@ -59,9 +61,7 @@ class Improver:
         """Dollars an hour for all machines, risk counted."""
         return sum(self.prices.values())
 
-    def run(
-        self, orders: Sequence[Sequence[PodClass]], steps: int, is_time_up: Callable[[], bool] | None = None
-    ) -> None:
+    def run(self, orders: Sequence[Sequence[PodClass]], steps: int, is_time_up: TimeIsUp | None = None) -> None:
         """So many steps were tried, or the time is up.
 
         Args:
@@ -96,7 +96,7 @@ class Improver:
                 self._placer.fit(each)
         self._filler.build(waiting)
         self._placer.place_all(waiting)
-        after = sum(self._claims.cheapest(bin_)[1] for bin_ in range(first, packing.size) if packing.contents[bin_])
+        after = sum(self.claims.cheapest(bin_)[1] for bin_ in range(first, packing.size) if packing.contents[bin_])
         fewer = int(crowd.left.sum()) < int(saved.left.sum())
         cheaper = np.array_equal(crowd.left, saved.left) and after < before - LEAST_SAVING
         if (fewer or cheaper) and self._others_stand(tables):
@@ -155,7 +155,7 @@ class Improver:
         if not packing.contents[bin_]:
             packing.close(bin_)
             return
-        offer, price = self._claims.cheapest(bin_)
+        offer, price = self.claims.cheapest(bin_)
         template = self._world.templates[offer // len(self._world.universe)]
         if offer != packing.offer[bin_] and not packing.diversity.asks(template):
             packing.change_offer(bin_, offer)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -16,17 +17,35 @@ from nodesmith.decide.schedule.worth import Values, Worth, worth_of
 EVEN_PART: Final = 0.3
 """The part of a machine's worth that is divided evenly among its resources when pods are chosen for it."""
 
-STRONG: Final = 12
-"""Each of so many rows is held against all, since the cheapest beat most; the rest against one another."""
+BLOCK: Final = 32
+"""So many rows are held against all that are left at once: the cheapest beat most of them."""
 
 
 @dataclass(slots=True)
 class Shelf:
-    """The offers worth looking at: for each machine shape the cheapest offer, none beaten by a cheaper larger one."""
+    """The offers worth looking at: for each machine shape the cheapest offer, none beaten by a cheaper larger one.
+
+    `sizes` are the rooms as floats.
+    """
 
     offers: NDArray[np.int64]
     rooms: Amounts
     prices: Values
+    sizes: Values = field(init=False)
+    _held: dict[tuple[tuple[tuple[int, int], ...], int], Shelf] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sizes = self.rooms.astype(np.float64)
+
+    def holding(self, asked: Sequence[tuple[int, int]], together: int) -> Shelf:
+        """What holds so many pods, or as many as anything does, that ask for amounts by dimension; empty for none."""
+        key = (tuple(asked), together)
+        held = self._held.get(key)
+        if held is None:
+            counts = np.minimum.reduce([self.rooms[:, at] // amount for at, amount in asked])
+            chosen = np.flatnonzero(counts >= max(1, min(together, int(counts.max(initial=0)))))
+            held = self._held[key] = Shelf(self.offers[chosen], self.rooms[chosen], self.prices[chosen])
+        return held
 
 
 class Market:
@@ -163,13 +182,24 @@ class Market:
 
 def _not_beaten(rooms: Amounts) -> NDArray[np.int64]:
     """The rows (in price order) that no earlier, so no dearer, row equals or exceeds in every dimension."""
-    kept: list[int] = []
-    left = np.arange(len(rooms))
-    while len(left) and len(kept) < STRONG:
-        kept.append(int(left[0]))
-        beyond = np.logical_or.reduce(rooms > rooms[0], axis=1)
-        left, rooms = left[beyond], rooms[beyond]
-    beaten = np.tri(len(rooms), k=-1, dtype=np.bool_)
-    for amounts in rooms.T:
-        beaten &= amounts[None] >= amounts[:, None]
-    return np.concatenate([np.array(kept, dtype=np.int64), left[~beaten.any(axis=1)]])
+    kept: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
+    left, amounts = np.arange(len(rooms)), np.ascontiguousarray(rooms.T)
+    while len(left):
+        first = amounts[:, :BLOCK]
+        stays = ~np.logical_or.reduce(np.triu(_covers(first, first), k=1))
+        kept.append(left[:BLOCK][stays])
+        left, amounts = left[BLOCK:], amounts[:, BLOCK:]
+        beyond = ~np.logical_or.reduce(_covers(first[:, stays], amounts))
+        left, amounts = left[beyond], amounts[:, beyond]
+    return np.concatenate(kept)
+
+
+def _covers(rooms: Amounts, others: Amounts) -> Flags:
+    """Whether each of the rooms (a row each) is at least as large as each of the others (a column each).
+
+    Both are given with a row a resource.
+    """
+    covers: Flags = rooms[0][:, None] >= others[0]
+    for room, other in zip(rooms[1:], others[1:], strict=True):
+        covers &= room[:, None] >= other
+    return covers

@@ -36,7 +36,7 @@ class Packing:
         self.world = world
         self.size = len(world.nodes)
         room = max(64, 2 * self.size)
-        self.free: Amounts = np.zeros((room, len(world.dimensions.names)), dtype=np.int64)
+        self.free: Amounts = np.zeros((room, len(world.dimensions.names)), dtype=np.int64, order="F")
         self.free[: self.size] = world.nodes.free
         self.offer: NDArray[np.int64] = np.full(room, NO_OFFER, dtype=np.int64)
         self.contents: list[dict[tuple[int, int], int]] = [{} for _ in range(self.size)]
@@ -90,13 +90,13 @@ class Packing:
 
     def capacity(self, each: PodClass, stance: Stance, rules: Rules) -> NDArray[np.int64]:
         """How many more pods of the class each bin can take at this stance, domains left out of account."""
-        request = self.world.requests[each.index]
-        used = np.flatnonzero(request)
-        count = np.where(self._admits(each, stance), (self.free[: self.size, used] // request[used]).min(axis=1), 0)
-        np.maximum(count, 0, out=count)
-        by_host = rules.host_room(self.tally, self.size)
-        if by_host is not None:
-            np.minimum(count, by_host, out=count)
+        count = np.zeros(self.size, dtype=np.int64)
+        bins = self._holding_one(each, stance)
+        if not len(bins):
+            return count
+        room = np.minimum.reduce([self.free[bins, at] // amount for at, amount in self.world.asked[each.index]])
+        by_host = rules.host_room(self.tally, bins)
+        count[bins] = room if by_host is None else np.minimum(room, by_host)
         if each.spec.host_ports:
             np.minimum(count, 1, out=count)
             for bin_, taken in self.ports.items():
@@ -192,19 +192,24 @@ class Packing:
         book = self.world.rulebook
         return book.codes_of_node(bin_) if offer == NO_OFFER else book.codes_of_offer(offer)
 
-    def codes(self, key: str) -> Codes:
-        """The domain of every bin; -1 without the label."""
+    def codes(self, key: str, bins: NDArray[np.int64]) -> Codes:
+        """The domain of each of the bins, those of nodes first; -1 without the label."""
         of_nodes, of_offers = self.world.rulebook.codes(key)
-        return np.concatenate([of_nodes, of_offers[self.offer[len(of_nodes) : self.size]]])
+        nodes = int((bins < len(of_nodes)).sum())
+        of_machines: Codes = of_offers[self.offer[bins[nodes:]]]
+        return np.concatenate([of_nodes[bins[:nodes]], of_machines]) if nodes else of_machines
 
-    def _admits(self, each: PodClass, stance: Stance) -> Flags:
+    def _holding_one(self, each: PodClass, stance: Stance) -> NDArray[np.int64]:
+        """The bins that admit the class at this stance and have room for one pod, other pods left out of account."""
         nodes = len(self.world.nodes)
         flags = np.empty(self.size, dtype=np.bool_)
         flags[:nodes] = self.world.node_flags(stance)
         if each.is_mover and self.world.sheltered is not None:
             flags[:nodes] &= ~self.world.sheltered
-        flags[nodes:] = self.world.offer_flags(each, stance)[self.offer[nodes : self.size]]
-        return flags
+        flags[nodes:] = self.world.stance_flags(each, stance)[self.offer[nodes : self.size]]
+        for at, amount in self.world.asked[each.index]:
+            flags &= self.free[: self.size, at] >= amount
+        return flags.nonzero()[0]
 
     def add(self, each: PodClass, level: int, bin_: int, count: int) -> None:
         """So many pods of the class are in the bin (a negative count takes them out)."""
@@ -284,11 +289,9 @@ class Packing:
         self.offer[bin_] = offer
 
     def used(self, bin_: int) -> Amounts:
-        """What the bin's pods request."""
-        total = np.zeros(self.free.shape[1], dtype=np.int64)
-        for (index, _), count in self.contents[bin_].items():
-            total += self.world.requests[index] * count
-        return total
+        """What the pods of the planned machine request."""
+        used: Amounts = self.room(int(self.offer[bin_])) - self.free[bin_]
+        return used
 
     def planned(self) -> range:
         """The bins that are planned machines, empty ones included."""

@@ -6,7 +6,7 @@ all others go by the class, as arrays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,7 +18,9 @@ from nodesmith.decide.schedule.classes import PodClass
 from nodesmith.decide.schedule.crowd import Crowd
 from nodesmith.decide.schedule.levelling import Levelling, is_spread
 from nodesmith.decide.schedule.packing import Packing
+from nodesmith.decide.schedule.problem import TimeIsUp
 from nodesmith.decide.schedule.topology import Rules
+from nodesmith.decide.schedule.universe import Codes
 
 MOST_ROUNDS: Final = 64
 """Rounds over the classes that are left; each places at least one pod, longer chains of affinity do not occur."""
@@ -43,13 +45,15 @@ class Placer:
         self._packing = packing
         self._buyer = buyer
 
-    def place_all(self, order: Sequence[PodClass]) -> None:
-        """No more pods of these classes can be placed, whatever is bought."""
+    def place_all(self, order: Sequence[PodClass], is_time_up: TimeIsUp | None = None) -> None:
+        """No more pods of these classes can be placed, whatever is bought, or the time is up."""
         left = self._crowd.left
         for round_ in range(MOST_ROUNDS):
             before = int(left.sum())
             for each in order:
                 if left[each.index] and (round_ or not self._waits(each)):
+                    if is_time_up is not None and is_time_up():
+                        return
                     self._place(each, patient=not round_)
             if not left.any() or (int(left.sum()) == before and round_):
                 break
@@ -136,7 +140,7 @@ class Placer:
         if not count:
             return 0
         capacity = self._packing.capacity(each, each.stances[level], rules)
-        bins = self._preferred(np.flatnonzero(capacity))
+        bins = self._preferred(capacity.nonzero()[0])[:count]
         taken = 0
         for bin_, room in zip(bins.tolist(), capacity[bins].tolist(), strict=True):
             step = min(room, count - taken)
@@ -151,10 +155,12 @@ class Placer:
         nodes = len(self._world.nodes)
         machines = bins[bins >= nodes]
         if len(machines) > 1:
-            free = self._packing.free[machines]
-            slack = (free / np.maximum(free.max(axis=0), 1)).sum(axis=1)
+            slack = np.zeros(len(machines))
+            for free in self._packing.free.T:
+                here = free[machines]
+                slack += here / max(int(here.max()), 1)
             machines = machines[np.argsort(slack, kind="stable")]
-        return np.concatenate([bins[bins < nodes], machines])
+        return np.concatenate([bins[bins < nodes], machines]) if len(machines) < len(bins) else machines
 
     def _found(self, each: PodClass, level: int, rules: Rules, count: int) -> int:
         """How many went to the host where a company that must share one starts: the one that takes most of it."""
@@ -175,7 +181,7 @@ class Placer:
     # One at a time
 
     def _by_domain(self, each: PodClass, level: int, rules: Rules, count: int, *, buys: bool = True) -> None:
-        openings = self._openings(each, level, rules)
+        openings = self._openings(each, level, rules, count)
         placed = 0
         while placed < count:
             allowed = {key: rules.allowed(self._packing.tally, key) for key in rules.keys}
@@ -196,16 +202,16 @@ class Placer:
             placed += step
             openings.left[bin_] -= step
             if founding:
-                openings = self._openings(each, level, rules)
+                openings = self._openings(each, level, rules, count - placed)
 
-    def _openings(self, each: PodClass, level: int, rules: Rules) -> Openings:
-        capacity = self._packing.capacity(each, each.stances[level], rules)
-        bins = self._preferred(np.flatnonzero(capacity))[::-1]
-        listed = bins.tolist()
-        found = Openings(left=dict(zip(listed, capacity[bins].tolist(), strict=True)))
-        codes = [self._packing.codes(key)[bins].tolist() for key in rules.keys]
-        for bin_, domain in zip(listed, zip(*codes, strict=True), strict=True):
-            found.by_domain.setdefault(domain, []).append(bin_)
+    def _openings(self, each: PodClass, level: int, rules: Rules, count: int) -> Openings:
+        """The best bins of each domain, as many as so many pods could need."""
+        capacity, found = self._packing.capacity(each, each.stances[level], rules), Openings()
+        bins = self._preferred(capacity.nonzero()[0])
+        for domain, at in _by_domain([self._packing.codes(key, bins) for key in rules.keys]):
+            best = bins[at[:count]][::-1]
+            found.by_domain[domain] = best.tolist()
+            found.left.update(zip(found.by_domain[domain], capacity[best].tolist(), strict=True))
         return found
 
     def _domain(self, rules: Rules, bin_: int) -> Domain:
@@ -225,6 +231,17 @@ class Placer:
             if best is None or (crowd, domain) < best:
                 best = (crowd, domain)
         return openings.by_domain[best[1]][-1] if best is not None else None
+
+
+def _by_domain(codes: Sequence[Codes]) -> Iterator[tuple[Domain, NDArray[np.int64]]]:
+    """The domains that the bins are in, given the codes of each bin by key, with the positions of the bins in each."""
+    first, *others = codes
+    for code in np.flatnonzero(np.bincount(first + 1)).tolist():
+        at = np.flatnonzero(first == code - 1)
+        if not others:
+            yield (code - 1,), at
+        else:
+            yield from (((code - 1, *rest), at[inner]) for rest, inner in _by_domain([each[at] for each in others]))
 
 
 def _is_allowed(keys: Sequence[str], domain: Domain, allowed: Allowed) -> bool:

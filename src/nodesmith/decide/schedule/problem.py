@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from nodesmith.model.instancetype import InstanceType
 from nodesmith.model.pod import Pod, TopologySpreadConstraint
 from nodesmith.state.snapshot import Snapshot
+
+TimeIsUp = Callable[[], bool]
+"""Asked now and then whether to come to an end."""
 
 Catalog = Mapping[str, Sequence[InstanceType]]
 """Instance types by NodePool name; a pool that is missing cannot be bought from."""

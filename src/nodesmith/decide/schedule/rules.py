@@ -17,6 +17,7 @@ from nodesmith.decide.schedule.topology import (
     Counter,
     Counters,
     HostRule,
+    NodeFilter,
     Rules,
     SpreadRule,
     Tally,
@@ -37,6 +38,16 @@ class Watched:
     spread: set[SpreadRule] = field(default_factory=set)
     hard: set[SpreadRule] = field(default_factory=set)
     has_company: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CountedOn:
+    """Where the pods count that a counter with a filter selects; `admitted` are offers whatever labels they lack."""
+
+    nodes: Flags
+    offers: Flags
+    admitted: Flags
+    is_choosy: bool
 
 
 class RuleBook:
@@ -65,15 +76,12 @@ class RuleBook:
         for counter in self._counters.all:
             if not counter.by_host and counter.key not in self.domains:
                 self._encode(counter.key)
-        self._eligible_codes: dict[tuple[int, int], tuple[int, ...]] = {}
-        self._filters: dict[int, tuple[Flags, Flags]] = {}
-        self._filtered: dict[int, Flags] = {}
-        for counter in self._counters.all:
-            if counter.filter is not None:
-                self._filtered[counter.index] = flags = world.filter_offers(counter.filter)
-                labelled = [self._codes_of_offers[key] >= 0 for key in counter.filter.keys if key != HOSTNAME]
-                counted = np.logical_and.reduce([flags, *labelled])
-                self._filters[counter.index] = world.filter_nodes(counter.filter), counted
+        self._eligible_codes: dict[tuple[str, int, int], tuple[int, ...]] = {}
+        self._filters = {
+            id(counter.filter): self._counted_on(counter.filter)
+            for counter in {id(each.filter): each for each in self._counters.all}.values()
+            if counter.filter is not None
+        }
         self.could_be_narrower = False
         self._families: dict[object, int] = {}
         self.of_family: list[Rules] = []
@@ -132,15 +140,15 @@ class RuleBook:
 
     def counts_node(self, counter: Counter, node: int) -> bool:
         """Whether pods on the node count."""
-        return counter.filter is None or bool(self._filters[counter.index][0][node])
+        return counter.filter is None or bool(self._filters[id(counter.filter)].nodes[node])
 
     def counts_offer(self, counter: Counter, offer: int) -> bool:
         """Whether pods on a machine of the offer count."""
-        return counter.filter is None or bool(self._filters[counter.index][1][offer])
+        return counter.filter is None or bool(self._filters[id(counter.filter)].offers[offer])
 
     def offers_counted(self, counter: Counter) -> Flags:
         """By offer: those on which pods count, for a counter with a filter."""
-        return self._filters[counter.index][1]
+        return self._filters[id(counter.filter)].offers
 
     def _watched(self) -> dict[int, Watched]:
         """The counters of domains on which a pod that has its place relies."""
@@ -155,8 +163,14 @@ class RuleBook:
                 watched[rule.counter.index].hard.add(rule)
         return dict(watched)
 
+    def _counted_on(self, node_filter: NodeFilter) -> CountedOn:
+        admitted = self._world.filter_offers(node_filter)
+        labelled = [self._codes_of_offers[key] >= 0 for key in node_filter.keys if key != HOSTNAME]
+        offers = np.logical_and.reduce([admitted, *labelled])
+        return CountedOn(self._world.filter_nodes(node_filter), offers, admitted, not offers.all())
+
     def _is_choosy(self, counter: Counter) -> bool:
-        return counter.filter is not None and not self._filters[counter.index][1].all()
+        return counter.filter is not None and self._filters[id(counter.filter)].is_choosy
 
     def _declare(self) -> None:
         """Every counter that some pod to place, or some anti-affinity of a running one, calls for."""
@@ -261,19 +275,20 @@ class RuleBook:
         world = self._world
         request = world.dimensions.vector(dict(each.spec.requests))
         opened = world.openable_offers(stance.selectors, stance.tolerations, request)
-        known = self._eligible_codes.get((counter.index, id(opened)))
+        key = (counter.key, id(counter.filter), id(opened))
+        known = self._eligible_codes.get(key)
         if known is None:
-            known = self._eligible_codes[counter.index, id(opened)] = self._domains_counted(counter, opened)
+            known = self._eligible_codes[key] = self._domains_counted(counter, opened)
         return known
 
     def _domains_counted(self, counter: Counter, opened: Flags) -> tuple[int, ...]:
         """Those of nodes that take part, of machines for the counter's own pods, and of machines for whomever."""
-        nodes, offers = self._filters[counter.index]
+        counted = self._filters[id(counter.filter)]
         of_nodes, of_offers = self._codes_of_nodes[counter.key], self._codes_of_offers[counter.key]
-        own = _present(of_nodes[nodes], of_offers[opened & self._filtered[counter.index]])
+        own = _present(of_nodes[counted.nodes], of_offers[opened & counted.admitted])
         if self._world.is_narrow:
             return own
-        wider = _present(np.array(own, dtype=np.int32), of_offers[self._world.buyable_offers() & offers])
+        wider = _present(np.array(own, dtype=np.int32), of_offers[self._world.buyable_offers() & counted.offers])
         self.could_be_narrower |= wider != own
         return wider
 
@@ -315,7 +330,7 @@ class RuleBook:
     def _count_running(self, tally: Tally, counter: Counter, places: Positions) -> None:
         """A pod at each of the places is counted, where the counter counts."""
         if counter.filter is not None:
-            places = places[self._filters[counter.index][0][places]]
+            places = places[self._filters[id(counter.filter)].nodes[places]]
         if counter.by_host:
             np.add.at(tally.hosts[counter.index], places, 1)
             return

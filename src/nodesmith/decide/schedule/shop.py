@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nodesmith.decide.schedule.classes import PodClass
 from nodesmith.decide.schedule.crowd import Crowd
@@ -41,8 +40,7 @@ class Shop(ABC):
 
     def _held(self, each: PodClass, shelf: Shelf, together: int) -> Shelf:
         """What of the shelf holds so many pods of the class, or as many as any does; empty where none holds one."""
-        chosen = _holding(self._world, each, shelf, together)
-        return Shelf(shelf.offers[chosen], shelf.rooms[chosen], shelf.prices[chosen])
+        return shelf.holding(self._world.asked[each.index], together)
 
     def _pick(self, each: PodClass, shelf: Shelf, together: int) -> int | None:
         """The offer to buy from the shelf."""
@@ -62,7 +60,7 @@ class PricedShop(Shop):
     def _ranks(self, each: PodClass, shelf: Shelf, together: int) -> Values:
         group = self._market.group_of[each.index]
         own = np.maximum(self._market.demand[group], self._world.requests[each.index] * together)
-        rooms = shelf.rooms.astype(np.float64)
+        rooms = shelf.sizes
         filled = np.minimum(rooms, own)
         worth = self._market.worth[group]
         others, units = self._market.company(group)
@@ -76,7 +74,7 @@ class LargestShop(Shop):
 
     def _ranks(self, each: PodClass, shelf: Shelf, together: int) -> Values:
         del each, together
-        rooms = shelf.rooms.astype(np.float64)
+        rooms = shelf.sizes
         there = rooms.max(axis=0) > 0
         shares: Values = (rooms[:, there] / rooms[:, there].max(axis=0)).min(axis=1)
         return -shares
@@ -108,11 +106,3 @@ def _best_rank(world: World, flags: Flags) -> Flags:
         if kept.any():
             return kept
     return flags
-
-
-def _holding(world: World, each: PodClass, shelf: Shelf, together: int) -> NDArray[np.int64]:
-    """The positions on the shelf that hold so many pods of the class, or as many of them as any does."""
-    request = world.requests[each.index]
-    used = np.flatnonzero(request)
-    counts = (shelf.rooms[:, used] // request[used]).min(axis=1)
-    return np.flatnonzero(counts >= max(1, min(together, int(counts.max(initial=0)))))

@@ -22,7 +22,7 @@ from nodesmith.decide.schedule.improve import Improver
 from nodesmith.decide.schedule.market import Market
 from nodesmith.decide.schedule.packing import Packing
 from nodesmith.decide.schedule.placer import Placer
-from nodesmith.decide.schedule.problem import PricingPolicy, Problem
+from nodesmith.decide.schedule.problem import PricingPolicy, Problem, TimeIsUp
 from nodesmith.decide.schedule.reasons import why_unplaced
 from nodesmith.decide.schedule.shop import LargestShop, PricedShop, Shop, ThriftyShop
 from nodesmith.decide.schedule.stock import Stock
@@ -35,13 +35,13 @@ MANY_PODS: Final = 400
 """Above this two attempts have to do, which are unlike one another."""
 VERY_MANY_PODS: Final = 20_000
 """Above this one attempt has to do."""
+MANY_CLASSES: Final = 300
+"""Above this filling machines takes several times as long as placing classes, which is then done first."""
 NEAR: Final = 1.2
 """The second-best attempt is improved as well when it costs less than this much of the best."""
 
 TRIAL_PART: Final = 5
 """One in so many steps is spent on each of the two best attempts, the rest on the better one of them."""
-
-TimeIsUp = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,11 @@ class Strategy:
 
 
 class Attempt:
-    """One strategy's packing of a world."""
+    """One strategy's packing of a world, given up (`is_cut_short`) when its time is up before all have been served."""
 
-    def __init__(self, world: World, strategy: Strategy) -> None:
+    def __init__(self, world: World, strategy: Strategy, is_time_up: TimeIsUp | None = None) -> None:
         self._strategy = strategy
+        self._is_time_up = is_time_up
         self._crowd = Crowd(world, Market(world))
         self._packing = Packing(world, counts_nodes=strategy.counts_nodes)
         buyer = Buyer(self._packing, strategy.shop(self._crowd))
@@ -68,8 +69,13 @@ class Attempt:
         self._order = strategy.order(self._crowd)
         if strategy.fills:
             self._fill()
-        self._placer.place_all(self._order)
+        self._placer.place_all(self._order, is_time_up)
         self._improver: Improver | None = None
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether pods may have been left over for want of time alone."""
+        return self._is_time_up is not None and bool(self._crowd.left.any()) and self._is_time_up()
 
     @property
     def unplaced(self) -> int:
@@ -82,12 +88,15 @@ class Attempt:
         return bool(world.offer_flags(each, last).any() or world.node_flags(last).any())
 
     @property
-    def rank(self) -> tuple[tuple[int, ...], int, float, int]:
-        """Pods left over, how early their turn is in Karpenter's queue, dollars an hour, machines: less is better."""
+    def rank(self) -> tuple[tuple[int, ...], int, float, int, bool]:
+        """Pods left over, how early their turn is in Karpenter's queue, dollars an hour, machines: less is better.
+
+        Between equals the one whose machines were filled one by one.
+        """
         improver = self._settled()
         turns = {each.index: turn for turn, each in enumerate(reversed(_by_size(self._crowd)))}
         passed_over = sum(turns[index] * count for index, count in self._crowd.leftover().items())
-        return self._left_over(), passed_over, improver.price, len(improver.prices)
+        return self._left_over(), passed_over, improver.price, len(improver.prices), not self._strategy.fills
 
     def _left_over(self) -> tuple[int, ...]:
         """How many pods are left over: first those that are more than room to be kept, then by priority."""
@@ -126,7 +135,8 @@ class Attempt:
     def plan(self) -> SchedulePlan:
         """The plan as it stands, and is to stay: hosts may be levelled, after which nothing else can be moved."""
         self._placer.level(self._order)
-        return _assemble(self._packing, self._crowd.leftover(), self._strategy.name)
+        claims = Claims(self._packing) if self._improver is None else self._improver.claims
+        return _assemble(self._packing, claims, self._crowd.leftover(), self._strategy.name)
 
     def _settled(self) -> Improver:
         """The improver, with every machine the cheapest that holds its pods."""
@@ -140,7 +150,7 @@ class Attempt:
         self._placer.place_all([each for each in self._order if self._shares_a_host(each)])
         for bin_ in self._packing.planned():
             self._filler.fill(bin_)
-        self._filler.build(self._order)
+        self._filler.build(self._order, self._is_time_up)
 
     def _shares_a_host(self, each: PodClass) -> bool:
         """Whether pods of the class want to be on one host, whichever it is."""
@@ -153,24 +163,27 @@ def schedule(problem: Problem, stock: Stock | None = None, is_time_up: TimeIsUp 
     Args:
         problem: what is asked.
         stock: problems of one decision may share one, which only saves time.
-        is_time_up: asked between attempts and between steps of improvement; a plan on which it ends all further
-            work may be dearer.
+        is_time_up: asked while further attempts are made, which are given up then, and between steps of improvement;
+            a plan on which it ends all further work may be dearer. The first attempt is made in any case, and more
+            where it leaves pods over.
     """
     world = World(problem, stock)
     if problem.options.pricing is PricingPolicy.KARPENTER:
         return plan_by(world, KARPENTER)
-    attempts: list[Attempt] = []
-    for strategy in _tried(len(problem.pods)):
-        if not attempts or is_time_up is None or not is_time_up():
-            attempts.append(Attempt(world, strategy))
+    first, *others = _tried(len(problem.pods), len(world.classes))
+    attempts = [Attempt(world, first)]
+    for strategy in others:
+        if is_time_up is None or not is_time_up():
+            attempt = Attempt(world, strategy, is_time_up)
+            attempts += [] if attempt.is_cut_short else [attempt]
     if any(attempt.unplaced for attempt in attempts):
         attempts += _rescues(world, attempts)
         if all(each.unplaced for each in attempts) and world.rulebook.could_be_narrower:
             narrow = World(problem, stock, is_narrow=True)
             tried = [Attempt(narrow, strategy) for strategy in (*PORTFOLIO[:1], KARPENTER, BOUND_FIRST)]
             attempts += [each for each in tried if each.stands]
-    best, *others = sorted(attempts, key=_rank)
-    rivals = [each for each in others[:1] if each.is_near(best)]
+    best, *worse = sorted(attempts, key=_rank)
+    rivals = [each for each in worse[:1] if each.is_near(best)]
     steps = problem.options.steps
     for each in (best, *rivals):
         each.improve(steps // TRIAL_PART, is_time_up)
@@ -196,10 +209,13 @@ def _rank(attempt: Attempt) -> tuple[object, ...]:
     return attempt.rank
 
 
-def _tried(pods: int) -> Sequence[Strategy]:
+def _tried(pods: int, classes: int) -> Sequence[Strategy]:
+    """The strategies tried for so many pods, the one first whose plan stands where there is no time for more."""
     if pods <= MANY_PODS:
         return PORTFOLIO
-    return PORTFOLIO[:2] if pods <= VERY_MANY_PODS else PORTFOLIO[:1]
+    if pods > VERY_MANY_PODS:
+        return (FILLED,)
+    return (BY_MEMORY, FILLED) if classes > MANY_CLASSES else (FILLED, BY_MEMORY)
 
 
 def plan_by(world: World, strategy: Strategy) -> SchedulePlan:
@@ -212,13 +228,12 @@ def quick_plan(world: World, strategies: Sequence[Strategy]) -> SchedulePlan:
     return min((Attempt(world, strategy) for strategy in strategies), key=_rank).plan()
 
 
-def _assemble(packing: Packing, left: dict[int, int], name: str) -> SchedulePlan:
+def _assemble(packing: Packing, maker: Claims, left: dict[int, int], name: str) -> SchedulePlan:
     """The plan that a packing stands for, pods in order of key."""
     world = packing.world
     placements: dict[str, Placement] = dict(world.grouping.refused)
     waiting = {each.index: iter(each.pods) for each in world.classes}
     claims: list[PlannedClaim] = []
-    maker = Claims(packing)
     for bin_ in range(packing.size):
         taken = [
             next(waiting[index]).key
@@ -274,9 +289,10 @@ def _asked(each: PodClass, name: str) -> int:
 
 KARPENTER: Final = Strategy("karpenter", LargestShop, _by_size)
 FILLED: Final = Strategy("filled", ForesightShop, _dearest_first, fills=True)
+BY_MEMORY: Final = Strategy("priced-by-memory", PricedShop, _by_memory)
 PORTFOLIO: Final[Sequence[Strategy]] = (
     FILLED,
-    Strategy("priced-by-memory", PricedShop, _by_memory),
+    BY_MEMORY,
     Strategy("priced", PricedShop, _dearest_first),
     Strategy("priced-by-size", PricedShop, _by_size),
     Strategy("largest", LargestShop, _by_size),

@@ -277,18 +277,18 @@ class Rules:
         """How many pods its spread constraints on the key count in the domain: fewer is better."""
         return sum(tally.tables[rule.counter.index][code] for rule in self.spread if rule.counter.key == key)
 
-    def host_room(self, tally: Tally, bins: int) -> NDArray[np.int64] | None:
-        """How many more pods of the stance each bin may take by its host rules; None when they say nothing."""
+    def host_room(self, tally: Tally, bins: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """How many more pods of the stance each of the bins may take by its host rules; None when they say nothing."""
         room: NDArray[np.int64] | None = None
         for rule in self.hosts:
-            counts = tally.hosts[rule.counter.index][:bins].astype(np.int64)
+            counts = tally.hosts[rule.counter.index][bins].astype(np.int64)
             limit = rule.limit + tally.least_on_hosts.get(rule.counter.index, 0)
             own, others = np.maximum(limit + 1 - counts, 0), np.where(counts <= limit, UNBOUNDED, 0)
             left = own if rule.own else others
             room = left if room is None else np.minimum(room, left)
         for company in self.host_affinity:
             if not company.is_first(tally):
-                here = np.where(tally.hosts[company.counter.index][:bins] > 0, UNBOUNDED, 0)
+                here = np.where(tally.hosts[company.counter.index][bins] > 0, UNBOUNDED, 0)
                 room = here if room is None else np.minimum(room, here)
         return room
 
@@ -304,26 +304,38 @@ def _both(left: list[bool] | None, right: list[bool]) -> list[bool]:
 
 
 class Counters:
-    """The counters of one problem, each distinct one once."""
+    """The counters of one problem, each distinct one once; equal node filters are one object."""
 
     def __init__(self) -> None:
         self.all: list[Counter] = []
         self._made: dict[Identity, Counter] = {}
+        self._filters: dict[NodeFilter, NodeFilter] = {}
+        self._of_spread: dict[tuple[int, int, str], Counter] = {}
+        self._of_term: dict[tuple[int, bool], Counter] = {}
 
     def for_spread(self, constraint: TopologySpreadConstraint, stance: Stance, namespace: str) -> Counter:
-        """The counter of a spread constraint as a stance declares it."""
-        node_filter = NodeFilter(
-            stance.selectors if constraint.honor_node_affinity else None,
-            (*stance.tolerations, TOLERATE_PREFER_NO_SCHEDULE) if constraint.honor_node_taints else None,
-            tuple(sorted({each.topology_key for each in stance.spread if each.is_hard})),
-        )
-        return self._get(
-            (constraint.topology_key, constraint.selector, frozenset((namespace,)), None, node_filter, False)
-        )
+        """The counter of a spread constraint as a stance declares it; constraint and stance outlive the counters."""
+        asked = (id(constraint), id(stance), namespace)
+        known = self._of_spread.get(asked)
+        if known is None:
+            node_filter = NodeFilter(
+                stance.selectors if constraint.honor_node_affinity else None,
+                (*stance.tolerations, TOLERATE_PREFER_NO_SCHEDULE) if constraint.honor_node_taints else None,
+                tuple(sorted({each.topology_key for each in stance.spread if each.is_hard})),
+            )
+            node_filter = self._filters.setdefault(node_filter, node_filter)
+            known = self._of_spread[asked] = self._get(
+                (constraint.topology_key, constraint.selector, frozenset((namespace,)), None, node_filter, False)
+            )
+        return known
 
     def for_term(self, term: PodAffinityTerm, *, owners: bool = False) -> Counter:
-        """The counter of pods that a term selects, or (`owners`) of pods that have the term."""
-        return self._get((term.topology_key, term.selector, term.namespaces, term.namespace_selector, None, owners))
+        """The counter of pods that a term selects, or (`owners`) of pods that have the term, which outlives it."""
+        known = self._of_term.get((id(term), owners))
+        if known is None:
+            identity = (term.topology_key, term.selector, term.namespaces, term.namespace_selector, None, owners)
+            known = self._of_term[id(term), owners] = self._get(identity)
+        return known
 
     def _get(self, identity: Identity) -> Counter:
         made = self._made.get(identity)

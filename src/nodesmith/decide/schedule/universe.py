@@ -66,10 +66,11 @@ def holds(rooms: Amounts, amounts: Amounts) -> Flags:
 class Column:
     """The requirements that the rows of a table put on one key, each distinct one once; None where it is undefined."""
 
-    def __init__(self, stated: Iterable[Requirement | None]) -> None:
+    def __init__(self, stated: Iterable[Requirement | None], rows: NDArray[np.int64]) -> None:
+        """The column in which each row says what `stated` has at its number in `rows`; all of it is said by some."""
         index: dict[Requirement | None, int] = {}
         codes = [index.setdefault(requirement, len(index)) for requirement in stated]
-        self.codes = np.array(codes, dtype=np.int32)
+        self.codes: Codes = np.array(codes, dtype=np.int32)[rows]
         self.stated = list(index)
 
     def select(self, admits: Callable[[Requirement | None], bool]) -> Flags:
@@ -144,21 +145,24 @@ class Universe:
 
     def _build_column(self, key: str) -> Column:
         value_of = DEFINED_BY_OFFERING.get(key)
+        selling = [each for each in self.types if each.offerings]
         if value_of is None:
-            stated = [each.requirements.by_key.get(key) for each in self.types]
-            return Column(stated[index] for index in self.type_of)
-        made: dict[str, Requirement] = {}
-        for offering in self.offerings:
-            value = value_of(offering)
-            if value not in made:
-                made[value] = Requirement(key, frozenset((value,) if value else ()))
-        known: list[Requirement | None] = []
-        for offering, index in zip(self.offerings, self.type_of, strict=True):
-            value = value_of(offering)
-            # An offering that has no say leaves it to its type: a catalogue need not know zone ids.
-            by_type = None if value else self.types[index].requirements.by_key.get(key)
-            known.append(made[value] if value else by_type or made[value])
-        return Column(known)
+            counts = [len(each.offerings) for each in selling]
+            stated = [each.requirements.by_key.get(key) for each in selling]
+            return Column(stated, np.repeat(np.arange(len(selling)), counts))
+        undefined, numbers = Requirement(key), dict[str | int, int]()
+        said: list[Requirement] = []
+        rows: list[int] = []
+        for number, each in enumerate(selling):
+            for offering in each.offerings:
+                # An offering that has no say leaves it to its type: a catalogue need not know zone ids.
+                value = value_of(offering) or number
+                row = numbers.setdefault(value, len(said))
+                if row == len(said):
+                    by_type = each.requirements.by_key.get(key) or undefined
+                    said.append(Requirement(key, frozenset((value,))) if isinstance(value, str) else by_type)
+                rows.append(row)
+        return Column(said, np.array(rows, dtype=np.int64))
 
 
 def merge_catalogs(catalogs: Iterable[Sequence[InstanceType]]) -> tuple[list[InstanceType], list[Any]]:

@@ -77,6 +77,8 @@ class World:
         self._capacities: dict[str, NDArray[np.int64]] = {}
         self._most: dict[str, int] = {}
         self._static_nodes: dict[StaticKey, Flags] = {}
+        self._nodes_of_stance: dict[int, Flags] = {}
+        self._offers_of_stance: dict[int, Flags] = {}
 
     def known(self, requirements: Requirements) -> Requirements:
         """The requirements that types and offerings have a say in."""
@@ -98,7 +100,10 @@ class World:
         return most
 
     def node_flags(self, stance: Stance) -> Flags:
-        """The nodes whose labels and taints admit the stance, for good."""
+        """The nodes whose labels and taints admit the stance, which is one of a class of this world, for good."""
+        known = self._nodes_of_stance.get(id(stance))
+        if known is not None:
+            return known
         key: StaticKey = (stance.alternatives, stance.tolerations, ())
         flags = self._static_nodes.get(key)
         if flags is None:
@@ -107,11 +112,15 @@ class World:
                 flags |= self.nodes.admitted(alternative)
             flags &= self.nodes.tolerated(stance.tolerations)
             self._static_nodes[key] = flags
+        self._nodes_of_stance[id(stance)] = flags
         return flags
 
     def stance_flags(self, each: PodClass, stance: Stance) -> Flags:
-        """By offer: those that admit the stance, whatever the class requests; one array for all that agree."""
-        return self.admitted_offers(static_key(each, stance))
+        """By offer: those that admit the class's stance, whatever it requests; one array for all that agree."""
+        flags = self._offers_of_stance.get(id(stance))
+        if flags is None:
+            flags = self._offers_of_stance[id(stance)] = self.admitted_offers(static_key(each, stance))
+        return flags
 
     def offer_flags(self, each: PodClass, stance: Stance) -> Flags:
         """By offer: those that could hold one pod of the class alone, at this stance, and can be had now."""

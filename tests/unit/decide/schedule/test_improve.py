@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain, repeat
 
 import pytest
 
 from nodesmith.decide.schedule.problem import Options, Problem
-from nodesmith.decide.schedule.solve import FILLED, PORTFOLIO, Attempt, Strategy, plan_by, schedule
+from nodesmith.decide.schedule.solve import BY_MEMORY, FILLED, PORTFOLIO, Attempt, Strategy, plan_by, schedule
 from nodesmith.decide.schedule.validate import validate
 from nodesmith.decide.schedule.world import World
 from nodesmith.model import labels
@@ -58,6 +59,31 @@ def test_without_time_the_first_attempt_stands() -> None:
     plan = schedule(asked, is_time_up=lambda: True)
     assert plan == plan_by(World(asked), FILLED)
     assert not validate(asked, plan)
+
+
+@pytest.mark.parametrize("strategy", [FILLED, BY_MEMORY], ids=lambda each: each.name)
+def test_an_attempt_is_given_up_when_its_time_is_up(strategy: Strategy) -> None:
+    asks = chain((0, 0), repeat(1))
+    attempt = Attempt(World(mixed()), strategy, lambda: bool(next(asks)))
+    assert attempt.is_cut_short
+    assert not Attempt(World(mixed()), strategy, lambda: False).is_cut_short
+
+
+def many_classes() -> Problem:
+    """More pods than all attempts are made for, each of a class of its own."""
+    return problem([each for number in range(401) for each in pods(f"some-{number}", 1, cpu=100 + number, memory=1024)])
+
+
+def test_of_many_classes_placing_comes_first() -> None:
+    asked = many_classes()
+    assert schedule(asked, is_time_up=lambda: True) == plan_by(World(asked), BY_MEMORY)
+
+
+def test_a_second_attempt_that_is_given_up_changes_nothing() -> None:
+    asked = many_classes()
+    first, second, asks = plan_by(World(asked), BY_MEMORY), plan_by(World(asked), FILLED), chain((0, 0), repeat(1))
+    assert second.price.dollars < first.price.dollars, "it would be taken"
+    assert schedule(asked, is_time_up=lambda: bool(next(asks))) == first
 
 
 def test_no_step_is_the_best_attempt_as_it_comes() -> None:
