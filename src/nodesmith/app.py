@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
-import platform
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -40,6 +39,7 @@ from nodesmith.adapters.telemetry.cloud import MeteredCloud
 from nodesmith.adapters.telemetry.clusterstate import ClusterStateCollector
 from nodesmith.adapters.telemetry.health import Answer, HttpServer, metrics_server, probe_server
 from nodesmith.adapters.telemetry.metrics import PrometheusMetrics
+from nodesmith.adapters.telemetry.process import tell_process
 from nodesmith.adapters.telemetry.readings import ReadingsCollector
 from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.api.kinds import SERVICE
@@ -57,6 +57,7 @@ from nodesmith.decide.schedule.checked import Solve
 from nodesmith.decide.schedule.problem import MinValuesPolicy, PreferencePolicy, PricingPolicy, Problem
 from nodesmith.decide.schedule.problem import Options as ScheduleOptions
 from nodesmith.decide.schedule.solve import schedule
+from nodesmith.model.buffer import CapacityBuffer
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
 from nodesmith.plan.schedule import SchedulePlan
@@ -103,7 +104,7 @@ async def run_controller(around: Surroundings, stop: asyncio.Event) -> None:
     allocator.hold_less()
     settings, clock = around.settings, around.clock
     metrics = PrometheusMetrics(clock, around.log)
-    metrics.set("build_info", 1, **build_labels())
+    tell_process(metrics)
     limits = Limits(per_second=settings.kube_client_qps, burst=settings.kube_client_burst)
     threads = Threads()
     try:
@@ -159,7 +160,11 @@ async def _assemble(
     solve = solver(around.settings.pricing_deadline)
     controllers = build(ports, options, solve=solve, decide=decide, validate=validate, rng=rng, store=store)
     if not around.settings.disable_cluster_state_observability:
-        metrics.add(ClusterStateCollector(lambda: store.snapshot(clock.now()), lambda: store.all(EC2NodeClass)))
+        metrics.add(
+            ClusterStateCollector(
+                lambda: store.snapshot(clock.now()), lambda: store.all(EC2NodeClass), lambda: store.all(CapacityBuffer)
+            )
+        )
     metrics.add(ReadingsCollector(controllers.fleet.readings))
     return controllers, _Acting(controllers, {"events": events, "aws-upkeep": _Upkeep(aws, clock, log)})
 
@@ -185,16 +190,6 @@ def settle_memory() -> None:
 def user_agent(around: Surroundings) -> str:
     """Who asks, for the API server's audit log: each replica by its own name."""
     return f"nodesmith/{version('nodesmith')} ({around.identity})"
-
-
-def build_labels() -> dict[str, str]:
-    """What is running: upstream's labels, with Python's version where it has Go's."""
-    return {
-        "version": version("nodesmith"),
-        "goversion": f"python{platform.python_version()}",
-        "goarch": platform.machine(),
-        "commit": "",
-    }
 
 
 def options_of(settings: Settings) -> Options:

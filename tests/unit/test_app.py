@@ -3,13 +3,10 @@ from datetime import timedelta
 import pytest
 
 from nodesmith import app
-from nodesmith.adapters.clock import RealClock
-from nodesmith.adapters.telemetry.metrics import PrometheusMetrics
-from nodesmith.app import build_labels, options_of, solver
+from nodesmith.app import options_of, solver
 from nodesmith.decide.schedule.problem import MinValuesPolicy, PreferencePolicy, PricingPolicy, Problem
 from nodesmith.model.meta import EPOCH
 from nodesmith.plan.schedule import SchedulePlan
-from nodesmith.ports.log import NoLog
 from nodesmith.settings import load
 from nodesmith.state.snapshot import Snapshot
 from tests.unit.decide.schedule.build import pods
@@ -46,14 +43,6 @@ def test_without_settings_everything_is_as_upstream_has_it() -> None:
     assert not options.policy.spot_to_spot
     assert not options.policy.return_to_spot
     assert not options.gates.node_repair
-
-
-def test_what_runs_is_told_in_upstreams_words() -> None:
-    metrics = PrometheusMetrics(RealClock(), NoLog())
-    metrics.set("build_info", 1, **build_labels())
-    text, _ = metrics.text()
-    assert b"karpenter_build_info{" in text
-    assert build_labels()["version"]
 
 
 @pytest.mark.parametrize(("told", "seconds"), [(None, 0.4), (timedelta(seconds=3), 3.0), (timedelta(0), 0.0)])

@@ -117,6 +117,8 @@ class Controller(Generic[K]):
         while True:
             key = await self.queue.take()
             self._started[key] = self._telemetry.clock.monotonic()
+            waited_s = self.queue.waited(key).total_seconds()
+            self._telemetry.metrics.observe("workqueue_queue_duration_seconds", waited_s, name=self.name)
             try:
                 await self._once(key)
             finally:

@@ -9,8 +9,9 @@ from typing import Any, Final
 from nodesmith.actuate.writer import HasMeta
 from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.api.kind import Kind
-from nodesmith.api.kinds import EC2_NODE_CLASS, NODE, NODE_CLAIM, NODE_POOL
+from nodesmith.api.kinds import CAPACITY_BUFFER, EC2_NODE_CLASS, NODE, NODE_CLAIM, NODE_POOL
 from nodesmith.controllers.feed import Feed
+from nodesmith.model.buffer import CapacityBuffer
 from nodesmith.model.meta import Condition, Conditions
 from nodesmith.model.node import Node
 from nodesmith.model.nodeclaim import NodeClaim
@@ -18,7 +19,7 @@ from nodesmith.model.nodepool import NodePool
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.metrics import Metrics
 
-KINDS: Final[tuple[Kind[Any], ...]] = (NODE_CLAIM, NODE_POOL, NODE, EC2_NODE_CLASS)
+KINDS: Final[tuple[Kind[Any], ...]] = (NODE_CLAIM, NODE_POOL, NODE, EC2_NODE_CLASS, CAPACITY_BUFFER)
 
 
 class Transitions:
@@ -62,7 +63,7 @@ def conditions_of(value: HasMeta) -> Conditions:
     match value:
         case EC2NodeClass():
             return value.status.conditions
-        case Node() | NodeClaim() | NodePool():
+        case Node() | NodeClaim() | NodePool() | CapacityBuffer():
             return value.conditions
         case _:
             return {}

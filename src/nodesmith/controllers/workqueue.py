@@ -28,9 +28,9 @@ class WorkQueue(Generic[K]):
         self._first_s = first_retry.total_seconds()
         self._last_s = last_retry.total_seconds()
         self._ready: asyncio.Queue[K] = asyncio.Queue()
-        self._queued: set[K] = set()
-        self._in_work: set[K] = set()
-        self._again: set[K] = set()
+        self._queued: dict[K, float] = {}
+        self._in_work: dict[K, float] = {}
+        self._again: dict[K, float] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
         self.adds = 0
@@ -47,12 +47,11 @@ class WorkQueue(Generic[K]):
     def mark(self, key: K) -> None:
         """The key will be looked at as soon as somebody is free; its timer, if any, is off."""
         self._cancel(key)
+        now = asyncio.get_running_loop().time()
         if key in self._in_work:
-            self._again.add(key)
+            self._again.setdefault(key, now)
         elif key not in self._queued:
-            self._queued.add(key)
-            self.adds += 1
-            self._ready.put_nowait(key)
+            self._put(key, now)
 
     def mark_after(self, key: K, delay: timedelta) -> None:
         """The key will be looked at after the delay, or when it is marked before that."""
@@ -85,22 +84,31 @@ class WorkQueue(Generic[K]):
     async def take(self) -> K:
         """The next key, to be handed back through `finish`."""
         key = await self._ready.get()
-        self._queued.discard(key)
-        self._in_work.add(key)
+        self._in_work[key] = asyncio.get_running_loop().time() - self._queued.pop(key)
         return key
+
+    def waited(self, key: K) -> timedelta:
+        """How long the key that is being worked on had waited since it was first marked."""
+        return timedelta(seconds=self._in_work[key])
 
     def finish(self, key: K) -> None:
         """Nobody works on the key any more; it is ready again if it was marked meanwhile."""
-        self._in_work.discard(key)
-        if key in self._again:
-            self._again.discard(key)
-            self.mark(key)
+        del self._in_work[key]
+        marked_at = self._again.pop(key, None)
+        if marked_at is not None:
+            self._cancel(key)
+            self._put(key, marked_at)
 
     def close(self) -> None:
         """No timer is left."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+
+    def _put(self, key: K, marked_at: float) -> None:
+        self._queued[key] = marked_at
+        self.adds += 1
+        self._ready.put_nowait(key)
 
     def _cancel(self, key: K) -> None:
         timer = self._timers.pop(key, None)

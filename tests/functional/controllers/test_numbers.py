@@ -16,6 +16,7 @@ from nodesmith.controllers.build import Controllers
 from nodesmith.controllers.shell import Gates, Options
 from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.disrupt.verdict import Rejected, RejectionReason
+from nodesmith.model.buffer import CapacityBuffer
 from nodesmith.model.labels import INSTANCE_TYPE, ON_DEMAND
 from nodesmith.plan.command import Command
 from nodesmith.ports.log import NoLog
@@ -37,7 +38,7 @@ ELSEWHERE = {
     "aws_sdk_go_request_duration_seconds": "unit/adapters/aws/test_call_numbers.py",
     "aws_sdk_go_request_retry_count": "unit/adapters/aws/test_call_numbers.py",
     "aws_sdk_go_request_total": "unit/adapters/aws/test_call_numbers.py",
-    "build_info": "unit/test_app.py",
+    "build_info": "unit/adapters/telemetry/test_process.py",
     "client_go_request_duration_seconds": "unit/adapters/kubernetes/test_transport.py",
     "client_go_request_total": "unit/adapters/kubernetes/test_transport.py",
     "cloudprovider_batcher_batch_size": "unit/adapters/aws/test_call_numbers.py",
@@ -52,6 +53,9 @@ ELSEWHERE = {
     "leader_election_master_status": "unit/adapters/kubernetes/test_lease.py",
     "nodeclaims_unhealthy_disrupted_total": "functional/controllers/test_moving.py",
     "nodepools_cost_tracker_errors_total": "unit/controllers/test_told.py",
+    "operator_capacitybuffer_status_condition_transition_seconds": "unit/controllers/test_told.py",
+    "operator_capacitybuffer_status_condition_transitions_total": "unit/controllers/test_told.py",
+    "operator_capacitybuffer_termination_duration_seconds": "unit/controllers/test_told.py",
     "operator_ec2nodeclass_status_condition_transition_seconds": "unit/controllers/test_told.py",
     "operator_ec2nodeclass_status_condition_transitions_total": "unit/controllers/test_told.py",
     "operator_nodepool_termination_duration_seconds": "unit/controllers/test_told.py",
@@ -74,7 +78,13 @@ def full_names(world: SmallWorld, metrics: PrometheusMetrics) -> set[str]:
 
 def collectors(world: SmallWorld, controllers: Controllers) -> PrometheusMetrics:
     metrics, store = PrometheusMetrics(world.clock, NoLog()), controllers.store
-    metrics.add(ClusterStateCollector(lambda: store.snapshot(world.clock.now()), lambda: store.all(EC2NodeClass)))
+    metrics.add(
+        ClusterStateCollector(
+            lambda: store.snapshot(world.clock.now()),
+            lambda: store.all(EC2NodeClass),
+            lambda: store.all(CapacityBuffer),
+        )
+    )
     metrics.add(ReadingsCollector(controllers.fleet.readings))
     return metrics
 

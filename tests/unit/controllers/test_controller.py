@@ -47,6 +47,15 @@ class Bench:
             task.cancel()
 
 
+class SlowBench(Bench):
+    """One whose looks take ten seconds each."""
+
+    async def _look(self, key: str) -> Outcome:
+        outcome = await super()._look(key)
+        await self._clock.sleep(timedelta(seconds=10))
+        return outcome
+
+
 def _in_virtual_time(story: Callable[[VirtualClock], Awaitable[None]]) -> None:
     async def main(clock: VirtualClock) -> None:
         await story(clock)
@@ -144,3 +153,18 @@ def test_stop_ends_all_services_without_an_error() -> None:
 def test_the_soonest_outcome_counts() -> None:
     assert soonest(DONE, Again(timedelta(seconds=5)), Again(timedelta(seconds=3))) == Again(timedelta(seconds=3))
     assert soonest(DONE, DONE) is DONE
+
+
+def test_how_long_keys_waited_for_a_worker_is_told_also_of_those_marked_in_work() -> None:
+    async def story(clock: VirtualClock) -> None:
+        bench = SlowBench(clock, lambda *_: DONE)
+        for key in ("a", "b"):
+            bench.controller.mark(key)
+        for moment in (4, 7):
+            asyncio.get_running_loop().call_later(moment, bench.controller.mark, "a")
+        await bench.go(60)
+        assert bench.looks == [(0, "a"), (10, "b"), (20, "a")]
+        waits = bench.metrics.observations["workqueue_queue_duration_seconds", (("name", "bench"),)]
+        assert waits == pytest.approx([0, 10, 16])
+
+    _in_virtual_time(story)

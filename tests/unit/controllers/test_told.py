@@ -7,14 +7,15 @@ from datetime import UTC, datetime, timedelta
 from nodesmith.adapters.memory.catalog import catalog
 from nodesmith.adapters.memory.recording import RecordedMetrics
 from nodesmith.api.ec2nodeclass import EC2NodeClass, decode_ec2nodeclass
-from nodesmith.api.kinds import EC2_NODE_CLASS, NODE_POOL
+from nodesmith.api.kinds import CAPACITY_BUFFER, EC2_NODE_CLASS, NODE_POOL
 from nodesmith.controllers.disruption.prices import Prices
 from nodesmith.controllers.feed import Feed
 from nodesmith.controllers.provisioning.bookkeeping import PodTimes, PodZones
 from nodesmith.controllers.transitions import Transitions
 from nodesmith.decide.schedule.zones import effective_zone
+from nodesmith.model.buffer import CapacityBuffer
 from nodesmith.model.labels import INSTANCE_TYPE, NODEPOOL, REGISTERED, ZONE
-from nodesmith.model.meta import ObjectMeta
+from nodesmith.model.meta import Condition, ObjectMeta
 from nodesmith.model.node import Node
 from nodesmith.model.nodepool import NodePool
 from nodesmith.model.pod import Pod, PodSpec, PodVolume
@@ -57,6 +58,23 @@ def test_an_object_that_goes_tells_how_long_that_took() -> None:
     feed.apply(NODE_POOL, pool)
     feed.apply(NODE_POOL, pool, is_deleted=True)
     assert metrics.observations["operator_nodepool_termination_duration_seconds", ()] == [12.0]
+
+
+def test_a_capacity_buffer_tells_the_same_of_itself() -> None:
+    def buffer(status: str, minute: int, version: str) -> CapacityBuffer:
+        meta = ObjectMeta("room", "shop", resource_version=version, deleted_at=clock.now() - 7 * SECONDS)
+        condition = Condition("Provisioning", status, "why", changed_at=NOW + timedelta(minutes=minute))
+        return CapacityBuffer(meta, conditions={condition.type: condition})
+
+    feed, metrics, clock = Feed(Store(), {CAPACITY_BUFFER: CapacityBuffer}), RecordedMetrics(), ManualClock()
+    Transitions(feed, metrics, clock)
+    feed.apply(CAPACITY_BUFFER, buffer("False", 0, "1"))
+    feed.apply(CAPACITY_BUFFER, buffer("True", 2, "2"))
+    feed.apply(CAPACITY_BUFFER, buffer("True", 2, "2"), is_deleted=True)
+    was = (("status", "False"), ("type", "Provisioning"))
+    assert metrics.observations["operator_capacitybuffer_status_condition_transition_seconds", was] == [120.0]
+    assert metrics.total("operator_capacitybuffer_status_condition_transitions_total", status="True") == 1
+    assert metrics.observations["operator_capacitybuffer_termination_duration_seconds", ()] == [7.0]
 
 
 def waiting_pod(name: str = "a") -> Pod:

@@ -242,6 +242,7 @@ MACHINERY: Final = (
     _gauge("workqueue_depth", "name", "Keys that wait for a controller."),
     _counter("workqueue_adds_total", "name", "Keys that were marked to be looked at."),
     _counter("workqueue_retries_total", "name", "Keys that were marked again after a failure."),
+    _seconds("workqueue_queue_duration_seconds", "name", "How long a key waited for a controller."),
     _seconds("workqueue_work_duration_seconds", "name", "How long looking at a key took."),
     _gauge("workqueue_unfinished_work_seconds", "name", "How long all that is being looked at has taken so far."),
     _gauge("workqueue_longest_running_processor_seconds", "name", "How long the longest of them has."),
@@ -254,7 +255,7 @@ MACHINERY: Final = (
     _counter("aws_sdk_go_request_attempt_total", "service operation code", "Attempts of calls to AWS."),
     _seconds("aws_sdk_go_request_attempt_duration_seconds", "service operation", "How long an attempt took."),
 )
-KINDS_WITH_STATUS: Final = ("nodeclaim", "nodepool", "node", "ec2nodeclass")
+KINDS_WITH_STATUS: Final = ("nodeclaim", "nodepool", "node", "ec2nodeclass", "capacitybuffer")
 """What has status conditions, as the names of its metrics have it; each metric is there without a kind as well."""
 
 

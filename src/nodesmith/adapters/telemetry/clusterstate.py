@@ -15,7 +15,8 @@ from nodesmith.adapters.telemetry.catalog import BY_NAME, NODE_LABEL_KEYS
 from nodesmith.adapters.telemetry.exposition import Family
 from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.api.kind import Kind
-from nodesmith.api.kinds import EC2_NODE_CLASS, NODE, NODE_CLAIM, NODE_POOL
+from nodesmith.api.kinds import CAPACITY_BUFFER, EC2_NODE_CLASS, NODE, NODE_CLAIM, NODE_POOL
+from nodesmith.model.buffer import CapacityBuffer
 from nodesmith.model.labels import ARCH
 from nodesmith.model.meta import Conditions, ObjectMeta
 from nodesmith.model.pod import Pod
@@ -30,17 +31,25 @@ class ClusterStateCollector:
     """What `look` gives, as metrics."""
 
     def __init__(
-        self, snapshot: Callable[[], Snapshot], node_classes: Callable[[], Sequence[EC2NodeClass]] = tuple
+        self,
+        snapshot: Callable[[], Snapshot],
+        node_classes: Callable[[], Sequence[EC2NodeClass]] = tuple,
+        buffers: Callable[[], Sequence[CapacityBuffer]] = tuple,
     ) -> None:
         self._snapshot = snapshot
         self._node_classes = node_classes
-        self._seen_classes: Sequence[EC2NodeClass] = ()
+        self._buffers = buffers
+        self._beside: tuple[_Told, ...] = ()
         self._seen: Snapshot | None = None
         self._synced_at: datetime | None = None
 
     def look(self) -> None:
         """The numbers are of now."""
-        self._seen, self._seen_classes = self._snapshot(), self._node_classes()
+        self._seen = self._snapshot()
+        self._beside = (
+            _Told(EC2_NODE_CLASS, [(each.meta, each.status.conditions) for each in self._node_classes()]),
+            _Told(CAPACITY_BUFFER, [(each.meta, each.conditions) for each in self._buffers()]),
+        )
         if self._seen.is_synced or self._synced_at is None:
             self._synced_at = self._seen.taken_at
 
@@ -58,7 +67,7 @@ class ClusterStateCollector:
         yield _family("pods_unbound_time_seconds", _waiting(seen, lambda pod: not pod.node_name))
         yield _family("pods_unstarted_time_seconds", _waiting(seen, lambda pod: pod.phase == "Pending"))
         yield from _nodes(seen)
-        yield from _conditions(seen, self._seen_classes)
+        yield from _conditions(seen, self._beside)
 
 
 def _family(name: str, values: Values) -> Family:
@@ -161,13 +170,13 @@ class _Told:
     objects: Sequence[tuple[ObjectMeta, Conditions]]
 
 
-def _conditions(seen: Snapshot, node_classes: Iterable[EC2NodeClass]) -> Iterator[Family]:
+def _conditions(seen: Snapshot, beside: tuple[_Told, ...]) -> Iterator[Family]:
     """Of each kind by itself, and of all kinds under the names that upstream had before."""
     kinds = (
         _Told(NODE_CLAIM, [(each.claim.meta, each.claim.conditions) for each in seen.nodes if each.claim is not None]),
         _Told(NODE, [(each.node.meta, each.node.conditions) for each in seen.nodes if each.node is not None]),
         _Told(NODE_POOL, [(pool.meta, pool.conditions) for pool in seen.pools]),
-        _Told(EC2_NODE_CLASS, [(each.meta, each.status.conditions) for each in node_classes]),
+        *beside,
     )
     for told in kinds:
         yield from _of_kinds(f"{told.kind.name.lower()}_", [((), told)], seen.taken_at)

@@ -18,17 +18,23 @@ STATUS = ("count", "current_status_seconds", "transition_seconds", "transitions_
 FAMILIES = (
     *(
         f"operator_{kind}_status_condition_{each}"
-        for kind in ("nodeclaim", "nodepool", "node", "ec2nodeclass")
+        for kind in ("nodeclaim", "nodepool", "node", "ec2nodeclass", "capacitybuffer")
         for each in STATUS
     ),
     *(f"operator_status_condition_{each}" for each in STATUS),
     *(
         f"operator_{kind}termination_{each}"
-        for kind in ("nodeclaim_", "nodepool_", "node_", "ec2nodeclass_", "")
+        for kind in ("nodeclaim_", "nodepool_", "node_", "ec2nodeclass_", "capacitybuffer_", "")
         for each in ("current_time_seconds", "duration_seconds")
     ),
     "controller_runtime_reconcile_total",
     "workqueue_depth",
+    "workqueue_adds_total",
+    "workqueue_retries_total",
+    "workqueue_queue_duration_seconds",
+    "workqueue_work_duration_seconds",
+    "workqueue_unfinished_work_seconds",
+    "workqueue_longest_running_processor_seconds",
     "client_go_request_total",
     "client_go_request_duration_seconds",
     "aws_sdk_go_request_total",

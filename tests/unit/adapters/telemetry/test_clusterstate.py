@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 from nodesmith.adapters.telemetry.clusterstate import ClusterStateCollector
 from nodesmith.adapters.telemetry.logs import StructuredLog
 from nodesmith.adapters.telemetry.metrics import PrometheusMetrics
+from nodesmith.model.buffer import CapacityBuffer
 from nodesmith.model.labels import CAPACITY_TYPE, INITIALIZED, INSTANCE_TYPE, NODEPOOL, REGISTERED, ZONE
 from nodesmith.model.meta import Condition, ObjectMeta, OwnerReference
 from nodesmith.model.node import Node
@@ -95,6 +96,23 @@ def test_conditions_and_deletions_are_told_by_kind() -> None:
     assert value(text, "operator_nodeclaim_status_condition_count", **condition) == 1.0
     assert value(text, "operator_nodeclaim_status_condition_current_status_seconds", **condition) == 3600.0
     assert value(text, "operator_nodeclaim_termination_current_time_seconds", name="c1") == 30.0
+
+
+def test_capacity_buffers_are_told_under_their_namespace() -> None:
+    meta = ObjectMeta("room", "shop", deleted_at=NOW - timedelta(seconds=5))
+    ready = Condition("ReadyForProvisioning", "True", "Resolved", changed_at=HOUR_AGO)
+    buffer = CapacityBuffer(meta, conditions={ready.type: ready})
+    metrics = PrometheusMetrics(ManualClock(), StructuredLog(lambda _: None))
+    metrics.add(ClusterStateCollector(snapshot, buffers=lambda: (buffer,)))
+    metrics.look()
+    text = metrics.text()[0].decode().splitlines()
+    condition = {"type": "ReadyForProvisioning", "status": "True", "reason": "Resolved"}
+    named = {"namespace": "shop", "name": "room"}
+    assert value(text, "operator_capacitybuffer_status_condition_count", **condition, **named) == 1.0
+    assert value(text, "operator_capacitybuffer_status_condition_current_status_seconds", **named) == 3600.0
+    assert value(text, "operator_capacitybuffer_termination_current_time_seconds", **named) == 5.0
+    owner = {"group": "autoscaling.x-k8s.io", "kind": "CapacityBuffer"}
+    assert value(text, "operator_status_condition_count", **owner, **condition, **named) == 1.0
 
 
 def test_how_long_the_picture_has_been_incomplete() -> None:
