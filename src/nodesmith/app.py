@@ -220,6 +220,7 @@ def options_of(settings: Settings) -> Options:
         workers=WORKERS_A_CORE * max(1, settings.cpu_requests // 1000),
         observes_state=not settings.disable_cluster_state_observability,
         nominates=settings.nominate_pods,
+        ignores_resource_claims=settings.ignore_dra_requests,
     )
 
 

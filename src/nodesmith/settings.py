@@ -266,7 +266,10 @@ class Settings:
         _switch, "true", "Whether pods get the name of the node bought for them, which kube-scheduler then tries first."
     )
     ignore_dra_requests: bool = setting(
-        _switch, "true", "Whether pods with resource claims are left alone; they always are.", is_heeded=False
+        _switch,
+        "true",
+        "Whether DaemonSets whose pods have resource claims take no room on new nodes. Other pods with resource claims "
+        "are left alone either way.",
     )
     scheduler_config: tuple[TopologySpreadConstraint, ...] = setting(
         parse_scheduler_config,

@@ -22,6 +22,7 @@ def test_settings_reach_the_parts_that_they_are_for() -> None:
         "--pricing-policy=karpenter",
         "--scheduler-config={kind: KubeSchedulerConfiguration}",
         "--feature-gates=NodeRepair=true,SpotToSpotConsolidation=true,ReturnToSpot=true",
+        "--ignore-dra-requests=false",
     ]
     options = options_of(load(flags, {}))
     assert options.cluster_name == "blue"
@@ -35,6 +36,7 @@ def test_settings_reach_the_parts_that_they_are_for() -> None:
     assert options.policy.return_to_spot
     assert options.gates.node_repair
     assert not options.gates.static_capacity
+    assert not options.ignores_resource_claims
 
 
 def test_without_settings_everything_is_as_upstream_has_it() -> None:
@@ -43,6 +45,7 @@ def test_without_settings_everything_is_as_upstream_has_it() -> None:
     assert not options.policy.spot_to_spot
     assert not options.policy.return_to_spot
     assert not options.gates.node_repair
+    assert options.ignores_resource_claims
 
 
 @pytest.mark.parametrize(("told", "seconds"), [(None, 0.4), (timedelta(seconds=3), 3.0), (timedelta(0), 0.0)])

@@ -138,12 +138,13 @@ def test_a_setting_that_changes_nothing_is_told_when_somebody_chose_it() -> None
     assert unheeded(load([], NEEDED | of_the_chart)) == []
     chosen = [
         "--aws-feature-gates=RebootForRepair=true",
-        "--ignore-dra-requests=false",
+        "--memory-limit=1",
+        "--legacy-node-repair",
         "--feature-gates=TerminateFirstDrift=true",
     ]
     assert unheeded(load(chosen, NEEDED)) == [
         "aws-feature-gates",
-        "ignore-dra-requests",
+        "legacy-node-repair",
         "feature-gates: terminate_first_drift",
     ]
 

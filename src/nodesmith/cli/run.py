@@ -86,6 +86,8 @@ async def _until_told_to_stop(around: Surroundings) -> None:
         loop.add_signal_handler(number, stop.set)
     for name in unheeded(around.settings):
         around.log.warning("setting has no effect", setting=name)
+    if not around.settings.ignore_dra_requests:
+        around.log.warning("pods with resource claims stay pending all the same: only DaemonSets with them are counted")
     around.log.info("starting", cluster=around.settings.cluster_name, region=around.region)
     await run_controller(around, stop)
     around.log.info("stopped")

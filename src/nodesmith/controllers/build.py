@@ -132,7 +132,11 @@ class Controllers:
 def new_store(options: Options) -> Store:
     """An empty store for what is watched."""
     others = [each for each in watched(options).values() if each not in SNAPSHOT_TYPES]
-    return Store((*SNAPSHOT_TYPES, *others), nomination_window=nomination_window(options.batch.longest))
+    return Store(
+        (*SNAPSHOT_TYPES, *others),
+        nomination_window=nomination_window(options.batch.longest),
+        ignores_resource_claims=options.ignores_resource_claims,
+    )
 
 
 def build(

@@ -64,6 +64,7 @@ class Options:
     decisions_kept: int = 200
     observes_state: bool = True
     nominates: bool = True
+    ignores_resource_claims: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,12 +71,18 @@ class Store:
     """The cluster as the watches tell it, and what we did that they have not told yet.
 
     `types` are the model types that must have been listed before the store is synced; others may be kept as well.
+    DaemonSets whose pods have resource claims are in no snapshot while `ignores_resource_claims` (spec 9, DRA).
     """
 
     def __init__(
-        self, types: Iterable[type[HasMeta]] = SNAPSHOT_TYPES, *, nomination_window: timedelta = NOMINATION_WINDOW
+        self,
+        types: Iterable[type[HasMeta]] = SNAPSHOT_TYPES,
+        *,
+        nomination_window: timedelta = NOMINATION_WINDOW,
+        ignores_resource_claims: bool = True,
     ) -> None:
         self._types = tuple(types)
+        self._ignores_resource_claims = ignores_resource_claims
         self._tables: dict[type[HasMeta], Table[Any]] = {}
         self._in_flight = InFlight()
         self._machines = Machines(self._in_flight)
@@ -208,12 +214,18 @@ class Store:
             nodes=self._machines.ordered(),
             pods=self.all(Pod),
             pools=self.all(NodePool),
-            daemonsets=self.all(DaemonSet),
+            daemonsets=self._daemonsets(),
             namespaces=self._namespaces,
             budgets=self.all(PodDisruptionBudget),
             storage=self.storage(),
             workloads=self._workloads_now(),
         )
+
+    def _daemonsets(self) -> tuple[DaemonSet, ...]:
+        daemonsets = self.all(DaemonSet)
+        if not self._ignores_resource_claims:
+            return daemonsets
+        return tuple(each for each in daemonsets if not each.template.has_resource_claims)
 
     def storage(self) -> Storage:
         """Volumes, their claims and where they are attached, now."""

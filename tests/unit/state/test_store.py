@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from nodesmith.controllers.build import new_store
+from nodesmith.controllers.shell import Options
 from nodesmith.model.labels import INITIALIZED, INSTANCE_TYPE, NODEPOOL, REGISTERED
 from nodesmith.model.meta import ObjectMeta
 from nodesmith.model.node import Node
@@ -13,6 +15,7 @@ from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.nodepool import NodePool
 from nodesmith.model.pod import Pod, PodSpec
 from nodesmith.model.storage import PersistentVolume
+from nodesmith.model.workload import DaemonSet
 from nodesmith.state.store import SNAPSHOT_TYPES, Store, nomination_window
 from nodesmith.state.table import Table
 
@@ -44,6 +47,17 @@ def listed() -> Store:
     for kind in SNAPSHOT_TYPES:
         store.replace(kind, [])
     return store
+
+
+def test_daemonsets_with_resource_claims_are_counted_only_when_told() -> None:
+    def counted(options: Options) -> list[str]:
+        store = new_store(options)
+        for name, has_claims in (("plain", False), ("with-claims", True)):
+            store.apply(DaemonSet, DaemonSet(meta(name), PodSpec(has_resource_claims=has_claims), meta(name)))
+        return [each.meta.name for each in store.snapshot(NOW).daemonsets]
+
+    assert counted(Options()) == ["plain"]
+    assert counted(Options(ignores_resource_claims=False)) == ["plain", "with-claims"]
 
 
 class TestSynced:
