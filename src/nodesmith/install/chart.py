@@ -29,6 +29,8 @@ RELEASE: Final = "karpenter"
 CHART: Final = "nodesmith"
 ROLE_ANNOTATION: Final = "eks.amazonaws.com/role-arn"
 APP: Final = "karpenter"
+REQUESTS: Final = {"cpu": "250m", "memory": "512Mi"}
+"""What the controller asks for where nobody says: enough for a thousand nodes (docs/reference/performance.md)."""
 _PENDING: Final = "pending-"
 _NO_HELM: Final = "helm is not on the PATH: install it (https://helm.sh/docs/intro/install) and run this again"
 
@@ -148,8 +150,11 @@ class Controller:
         return bool(marks.get(MARK) == self.names.cluster)
 
     async def _first_values(self) -> Document:
-        """What is said once, at the beginning: the mark, and two replicas where two nodes can hold them."""
-        values: Document = {"additionalAnnotations": marked(self.names.cluster)}
+        """What is said once, at the beginning: the mark, what it needs, and two replicas where nodes can hold them."""
+        values: Document = {
+            "additionalAnnotations": marked(self.names.cluster),
+            "controller": {"resources": {"requests": dict(REQUESTS)}},
+        }
         return values if await homes(self.cluster) > 1 else {**values, "replicas": 1}
 
     async def _without_helm(self) -> Finding:

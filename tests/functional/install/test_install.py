@@ -36,6 +36,7 @@ async def test_the_second_run_writes_nothing_and_taking_back_leaves_what_was_the
     annotations = values["serviceAccount"]["annotations"]
     wanted = {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/KarpenterControllerRole-demo"}
     assert annotations == (wanted if identity is Identity.IRSA else {})
+    assert values["controller"]["resources"] == {"requests": {"cpu": "250m", "memory": "512Mi"}}
     number, revision = bench.last_call(), bench.server.history.revision
     again = await install(bench)
     assert {(row.step, row.action, row.reason) for row in again if row.action is not Action.KEEP} == set()

@@ -238,6 +238,7 @@ async def test_values_of_others_stay_in_the_release(bench: Bench) -> None:
     assert after["settings"]["batchIdleDuration"] == "5s"
     assert after["replicas"] == 1
     assert "additionalAnnotations" not in after
+    assert "controller" not in after
     row = next(row for row in await uninstall(bench, "controller") if row.step == "controller")
     assert row.action is Action.KEEP
 
