@@ -2,7 +2,8 @@
 
 A watch that hears nothing is told from one where nothing happens by its bookmarks, which come every minute. While any
 kind has not been heard of for longer than that can explain, nothing is disrupted: no consolidation, drift, expiry,
-repair or garbage collection. Machines are still bought: one too many is a smaller fault than one too few.
+repair or garbage collection, and no machine is given up because its Node did not join. Machines are still bought: one
+too many is a smaller fault than one too few.
 """
 
 from __future__ import annotations

@@ -51,6 +51,26 @@ def test_what_is_missing_is_bought_all_the_same() -> None:
     run(story)
 
 
+def test_a_machine_whose_node_nobody_heard_of_is_not_given_up() -> None:
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        world.apply(NODE_CLASS, node_pool())
+        async with world.running(), world.controlled() as controllers:
+            await world.pass_time(MINUTE)
+            world.faults.rules.append(Fault(verbs={"watch", "list"}, kinds={"Node"}))
+            await world.pass_time(OLDEST + MINUTE)
+            world.app("web", 1)
+            await world.until(lambda: len(world.machines()) == 1)
+            await world.pass_time(30 * MINUTE)
+            assert controllers.freshness.stale() is not None
+            assert len(world.nodes()) == len(world.cloud.rented) == 1, "it has joined, and is none to be replaced"
+            world.faults.rules.clear()
+            await world.until(world.all_running)
+            assert len(world.cloud.rented) == 1
+
+    run(story)
+
+
 class Silent:
     def __init__(self, silence: timedelta) -> None:
         self._silence = silence

@@ -11,6 +11,7 @@ from typing import Any
 from nodesmith.api.kinds import NODE
 from nodesmith.controllers import tell
 from nodesmith.controllers.controller import DONE, Again, Outcome
+from nodesmith.controllers.freshness import LOOK_AGAIN
 from nodesmith.controllers.nodeclaim.finalizer import Finalizer
 from nodesmith.controllers.nodeclaim.nominations import Nominations
 from nodesmith.controllers.nodepool.registrations import RegistrationHealth
@@ -158,6 +159,8 @@ class Lifecycle:
     async def _check_liveness(self, claim: NodeClaim) -> Outcome:
         now = self._shell.now()
         match liveness(claim, now):
+            case Overdue() if self._shell.freshness.stale():
+                return Again(LOOK_AGAIN)  # its Node may have joined, and nobody heard of it
             case Overdue(reason=reason):
                 self._health.record(claim, succeeded=False)
                 self._shell.log.warning("nodeclaim did not come up in time", NodeClaim=claim.name, reason=reason)

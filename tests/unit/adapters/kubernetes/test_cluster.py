@@ -4,7 +4,7 @@ import random
 import pytest
 from aiohttp import web
 
-from nodesmith.adapters.kubernetes.cluster import KubernetesCluster, NotLeading
+from nodesmith.adapters.kubernetes.cluster import SILENCE_S, KubernetesCluster, NotLeading
 from nodesmith.adapters.kubernetes.kubeconfig import Connection
 from nodesmith.adapters.kubernetes.transport import Transport
 from nodesmith.api.kinds import CONFIG_MAP
@@ -63,6 +63,21 @@ async def test_a_watch_gives_changes_until_the_server_ends_it() -> None:
             (ChangeType.BOOKMARK, "12"),
         ]
         assert "resourceVersion=9" in server.asked[0]
+
+
+async def test_watches_end_at_different_times_and_silence_is_longer_than_bookmarks_are_apart() -> None:
+    """The API server sends a bookmark a minute; a watch that is silent for more than two has lost its server."""
+    async with (
+        serving(answers(lambda: web.Response(text=""))) as server,
+        Transport(Connection(server.url), InstantClock()) as transport,
+    ):
+        cluster = cluster_on(transport)
+        for _ in range(5):
+            assert [change async for change in cluster.watch(CONFIG_MAP, since="9")] == []
+    seconds = {int(line.rpartition("timeoutSeconds=")[2]) for line in server.asked}
+    assert len(seconds) > 1
+    assert all(300 <= each <= 600 for each in seconds)
+    assert 120 <= SILENCE_S <= 180
 
 
 async def test_a_watch_that_is_too_old() -> None:

@@ -1,13 +1,16 @@
+import asyncio
 import json
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from nodesmith.adapters.kubernetes import credentials as credentials_module
 from nodesmith.adapters.kubernetes.credentials import credentials_for, exec_info, identity_of
 from nodesmith.adapters.kubernetes.kubeconfig import Connection, Exec
-from nodesmith.ports.errors import Refused
+from nodesmith.ports.errors import Refused, Unavailable
 from tests.unit.adapters.kubernetes.manual import ManualClock
 
 V1 = "client.authentication.k8s.io/v1"
@@ -76,6 +79,41 @@ async def test_a_plugin_that_is_not_there_gives_its_hint() -> None:
     missing = Exec("no-such-program-here", install_hint="install it")
     with pytest.raises(Refused, match="install it"):
         await credentials_for(Connection("https://x", exec=missing), ManualClock()).identity()
+
+
+async def test_a_plugin_runs_once_for_all_who_wait_and_again_when_its_token_has_run_out(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    text = (
+        f"import json;f=open({str(runs)!r},'a');f.write('.');f.close();"
+        "print(json.dumps({'apiVersion':'client.authentication.k8s.io/v1',"
+        "'status':{'token':'t','expirationTimestamp':'2026-01-01T01:00:00Z'}}))"
+    )
+    clock = ManualClock()
+    credentials = credentials_for(Connection("https://x", exec=program(text)), clock)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(5):
+            group.create_task(credentials.identity())
+    assert runs.read_text() == "."
+    clock.freeze(59 * 60 - 1000)
+    await credentials.identity()
+    assert runs.read_text() == ".."
+
+
+async def test_a_plugin_that_does_not_answer_is_ended_and_may_be_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials_module, "EXEC_DEADLINE_S", 0.5)
+    number = tmp_path / "pid"
+    sleeper = Exec("/bin/sh", ("-c", f"echo $$ > {number}; exec sleep 600"))
+    with pytest.raises(Unavailable, match="did not answer"):
+        await credentials_for(Connection("https://x", exec=sleeper), ManualClock()).identity()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(number.read_text()), 0)
+
+
+async def test_a_name_and_a_password_are_sent_as_basic_authorization() -> None:
+    credentials = credentials_for(Connection("https://x", basic=("who", "word")), ManualClock())
+    assert (await credentials.identity()).authorization == "Basic d2hvOndvcmQ="
 
 
 def test_a_plugins_token_is_renewed_before_it_runs_out() -> None:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from nodesmith.adapters.kubernetes import kubeconfig
-from nodesmith.adapters.kubernetes.kubeconfig import ClientCertificate, KubeconfigError
+from nodesmith.adapters.kubernetes.kubeconfig import ClientCertificate, Exec, KubeconfigError
 
 EKS = """
 apiVersion: v1
@@ -48,7 +48,9 @@ def test_what_eks_writes_is_understood(tmp_path: Path) -> None:
     assert connection.namespace == "web"
     assert connection.exec is not None
     assert connection.exec.arguments == ("eks", "get-token", "--cluster-name", "prod")
+    assert connection.exec.command == "aws"
     assert connection.exec.environment == (("AWS_PROFILE", "dev"),)
+    assert connection.exec.install_hint == "install the AWS CLI"
     assert connection.exec.api_version == "client.authentication.k8s.io/v1beta1"
 
 
@@ -74,6 +76,29 @@ def test_the_first_of_several_files_wins(tmp_path: Path) -> None:
     paths = kubeconfig.default_paths({"KUBECONFIG": f"{first}:{second}:{tmp_path / 'missing'}"})
     assert kubeconfig.load(paths).server == "https://first"
     assert kubeconfig.load(paths, context="prod").exec is not None
+
+
+def test_everything_that_a_kubeconfig_says_is_heard(tmp_path: Path) -> None:
+    cluster = {"server": "https://x", "insecure-skip-tls-verify": True, "proxy-url": "http://proxy:3128"}
+    plugin = {
+        "command": "./bin/token",
+        "env": [{"name": "LEVEL", "value": 3}],
+        "provideClusterInfo": True,
+        "installHint": "ask the platform team",
+    }
+    user = {"tokenFile": "run/token", "username": "who", "password": "word", "exec": plugin}
+    connection = kubeconfig.load([written(tmp_path, config_of(cluster, user))])
+    assert (connection.verifies, connection.proxy) == (False, "http://proxy:3128")
+    assert connection.token_file == tmp_path / "run" / "token"
+    assert connection.basic == ("who", "word")
+    assert connection.exec == Exec(
+        str(tmp_path / "bin" / "token"),
+        environment=(("LEVEL", "3"),),
+        provides_cluster_info=True,
+        install_hint="ask the platform team",
+    )
+    plain = kubeconfig.load([written(tmp_path, config_of({"server": "https://x"}, {"token": "t"}))])
+    assert (plain.verifies, plain.proxy, plain.token, plain.namespace) == (True, "", "t", "default")
 
 
 @pytest.mark.parametrize(
@@ -123,6 +148,7 @@ def test_inside_a_pod(tmp_path: Path) -> None:
     assert connection.server == "https://[fd00::1]:443"
     assert connection.namespace == "kube-system"
     assert connection.token_file == tmp_path / "token"
+    assert connection.ca == b"pem"
     assert kubeconfig.in_cluster({}, tmp_path) is None
 
 

@@ -103,6 +103,38 @@ async def test_a_version_too_old_is_listed_again() -> None:
     assert copy.replaced == 2
 
 
+async def test_clients_whose_version_is_too_old_do_not_list_again_all_at_once() -> None:
+    waits = set()
+    for seed in range(5):
+        clock, script = InstantClock(), Script([Expired("too old")])
+        reflector = reflector_on(script, Copy(), clock)
+        reflector.chance = random.Random(seed)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(reflector.run())
+            await clock.settle()
+            task.cancel()
+        assert script.lists == 2
+        waits |= set(clock.slept_s)
+    assert len(waits) == 5
+    assert all(0 < wait <= 0.8 for wait in waits)
+
+
+async def test_what_was_heard_ends_the_growing_of_waits() -> None:
+    script = Script(*([Unavailable("down")] for _ in range(6)), [modified("101"), Unavailable("down")])
+    clock = InstantClock()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(reflector_on(script, Copy(), clock).run())
+        await clock.settle()
+        task.cancel()
+    assert len(clock.slept_s) == 7
+    assert clock.slept_s[-1] <= 0.8
+
+
+async def test_a_list_is_heard_as_much_as_a_change() -> None:
+    _, reflector, _ = await followed(Script(), seconds=30.0)
+    assert reflector.silence() == timedelta(seconds=30)
+
+
 async def test_failures_wait_longer_and_longer_and_never_too_long() -> None:
     script = Script(*[[Unavailable("down")] for _ in range(8)])
     clock = InstantClock()

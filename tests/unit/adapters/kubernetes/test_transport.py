@@ -57,6 +57,53 @@ async def test_the_servers_wish_to_wait_is_followed_for_writes_too() -> None:
     assert 2.0 <= waits[0] < 3.0
 
 
+async def test_a_hint_beyond_all_patience_is_cut_short() -> None:
+    def in_an_hour() -> web.Response:
+        answer = slow_down()
+        answer.headers["Retry-After"] = "3600"
+        return answer
+
+    _, waits = await send(answers(in_an_hour, fine), READ)
+    assert 30.0 < waits[0] < 31.0
+
+
+async def test_clients_that_are_sent_away_together_do_not_come_back_together() -> None:
+    waits = set()
+    for seed in range(5):
+        clock = InstantClock()
+        async with (
+            serving(answers(slow_down, fine)) as server,
+            Transport(Connection(server.url), clock, chance=random.Random(seed)) as transport,
+        ):
+            await transport.send(READ)
+        waits |= set(clock.slept_s)
+    assert len(waits) == 5
+
+
+async def test_an_answer_that_does_not_come_or_does_not_end_is_given_up() -> None:
+    async def nothing(_: web.Request) -> web.StreamResponse:
+        await over.wait()
+        return fine()
+
+    over = asyncio.Event()
+    async with (
+        serving(nothing) as server,
+        Transport(Connection(server.url), InstantClock(), Limits(attempts=1)) as transport,
+    ):
+        with pytest.raises(Unavailable, match="no answer in time"):
+            await transport.send(READ, deadline_s=0.2)
+        with pytest.raises(Unavailable, match="no answer in time"):
+            await anext(transport.stream(READ, silence_s=0.2))
+        over.set()
+
+
+async def test_where_a_server_points_to_another_it_is_not_followed() -> None:
+    """A redirect would carry the token to whoever is named."""
+    elsewhere = answers(lambda: web.Response(status=307, headers={"Location": "http://127.0.0.1:9/"}))
+    with pytest.raises(Refused):
+        await send(elsewhere, READ)
+
+
 async def test_patience_ends() -> None:
     with pytest.raises(Throttled):
         await send(answers(slow_down), READ)
@@ -139,7 +186,7 @@ async def test_a_silent_stream_is_taken_for_dead() -> None:
         return response
 
     async with serving(answer) as server, Transport(Connection(server.url), InstantClock()) as transport:
-        chunks = transport.stream(READ, silence_s=0.5)
+        chunks = transport.stream(READ, silence_s=2)
         assert await anext(chunks) == b"one\n"
         with pytest.raises(Unavailable, match="no answer in time"):
             await anext(chunks)
