@@ -4,7 +4,9 @@
 
 Everything is real but the server: requests, pages, the watch's bytes, decoding, the store, and what controllers hear of
 each change. The server (`crowd.py`) is another process. Beside wall times stand this process's own CPU times, which
-say what is ours when the machine is busy. Exit code 1 when a bound below does not hold by CPU time.
+say what is ours when the machine is busy. They too grow when others use the same caches, so a fixed piece of Python
+is measured all along: `pace_ms`. What is judged, and printed as `at_pace`, is CPU time as it would be at `PACE_MS`.
+Exit code 1 when a bound below does not hold.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Final
 
 HERE: Final = Path(__file__).resolve().parent
@@ -51,6 +54,11 @@ BOUNDS: Final[Mapping[str, float]] = {
     "snapshot_ms": 50.0,
 }
 LEAST_EVENTS_A_SECOND: Final = 20_000.0
+PACE_MS: Final = 60.0
+"""`pace_ms` on the machine of docs/reference/performance.md while nobody else uses it: the fastest twentieth of 1,500
+pieces took 56 to 59."""
+PIECES: Final = 50
+"""The fixed piece of work is done in so many parts, one at each look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was measured; the snapshot is the slowest while events come; the pace is the machine's."""
+    """What was measured; the snapshot is the slowest while events come; the pace is the mean of that time."""
 
     sync_s: float
     sync_cpu_s: float
@@ -74,6 +82,16 @@ class Result:
     snapshot_ms: float
     snapshots: int
     pace_ms: float
+
+    def at_pace(self) -> Mapping[str, float]:
+        """What is CPU time, as it would be at `PACE_MS`; what is not, as it is."""
+        faster = self.pace_ms / PACE_MS
+        return {
+            "sync_cpu_s": self.sync_cpu_s / faster,
+            "resident_mib": self.resident_mib,
+            "events_a_cpu_second": self.events_a_cpu_second * faster,
+            "snapshot_ms": self.snapshot_ms / faster,
+        }
 
 
 @contextmanager
@@ -124,37 +142,47 @@ async def measure(size: Size, url: str) -> Result:
             if found != (size.pods, size.nodes):
                 raise RuntimeError(f"{found} is not {size}")
             await asyncio.to_thread(urllib.request.urlopen, f"{url}/go", timeout=60)
-            took_s, took_cpu_s, snapshots = await take_in(controllers, size)
+            seen = await take_in(controllers, size)
             for task in tasks:
                 task.cancel()
     return Result(
         sync_s=sync_s,
         sync_cpu_s=sync_cpu_s,
         resident_mib=max(resident, resident_mib()),
-        events_a_second=size.events / took_s,
-        events_a_cpu_second=size.events / took_cpu_s,
-        snapshot_ms=max(snapshots) * 1000,
-        snapshots=len(snapshots),
-        pace_ms=pace_ms(),
+        events_a_second=size.events / seen.took_s,
+        events_a_cpu_second=size.events / seen.took_cpu_s,
+        snapshot_ms=max(seen.snapshots) * 1000,
+        snapshots=len(seen.snapshots),
+        pace_ms=mean(seen.paces),
     )
 
 
-async def take_in(controllers: Controllers, size: Size) -> tuple[float, float, list[float]]:
-    """Seconds and CPU seconds until the last event is in, without the snapshots; and what those took."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Seconds and CPU seconds until the last event was in, without the looks; what each took, and the pace then."""
+
+    took_s: float
+    took_cpu_s: float
+    snapshots: list[float]
+    paces: list[float]
+
+
+async def take_in(controllers: Controllers, size: Size) -> Seen:
+    """Look at the cluster again and again until the last event is in."""
     last = str(size.nodes + size.nodes + size.pods + size.events)
-    number = (size.events - 1) * 7919 % size.pods
-    key = crowd_key(number)
-    began, began_cpu, snapshots = time.perf_counter(), time.process_time(), [0.0]
+    key = crowd_key((size.events - 1) * 7919 % size.pods)
+    began, began_cpu, snapshots, paces = time.perf_counter(), time.process_time(), list[float](), list[float]()
     while True:
         await asyncio.sleep(EVERY_S)
         seen = controllers.store.get(Pod, key)
         started = time.process_time()
         controllers.store.snapshot(RealClock().now())
         snapshots.append(time.process_time() - started)
+        paces.append(pace_ms())
         if seen is not None and seen.meta.resource_version == last:
             break
-    looking = sum(snapshots)
-    return time.perf_counter() - began - looking, time.process_time() - began_cpu - looking, snapshots
+    looking = sum(snapshots) + sum(paces) / PIECES / 1000
+    return Seen(time.perf_counter() - began - looking, time.process_time() - began_cpu - looking, snapshots, paces)
 
 
 def crowd_key(number: int) -> str:
@@ -169,19 +197,18 @@ def resident_mib() -> float:
 
 
 def pace_ms() -> float:
-    """CPU milliseconds for a fixed piece of work, once everything is in memory: how fast this machine is just now."""
+    """CPU milliseconds that a fixed piece of work would take, by a part of it: how fast this machine is just now."""
     started, table = time.process_time(), dict[int, int]()
-    for number in range(400_000):
+    for number in range(400_000 // PIECES):
         table[number % 1009] = table.get(number % 1009, 0) + (number ^ 0x55)
-    return (time.process_time() - started) * 1000
+    return (time.process_time() - started) * 1000 * PIECES
 
 
-def missed(result: Result) -> list[str]:
+def missed(measured: Mapping[str, float]) -> list[str]:
     """The bounds that do not hold."""
-    measured = asdict(result)
     over = [f"{name} is {measured[name]:.1f}, over {most:g}" for name, most in BOUNDS.items() if measured[name] > most]
-    if result.events_a_cpu_second < LEAST_EVENTS_A_SECOND:
-        over.append(f"events_a_cpu_second is {result.events_a_cpu_second:.0f}, under {LEAST_EVENTS_A_SECOND:g}")
+    if measured["events_a_cpu_second"] < LEAST_EVENTS_A_SECOND:
+        over.append(f"events_a_cpu_second is {measured['events_a_cpu_second']:.0f}, under {LEAST_EVENTS_A_SECOND:g}")
     return over
 
 
@@ -194,10 +221,16 @@ def main() -> int:
     size = Size(**vars(parser.parse_args()))
     with crowd(size) as url:
         result = asyncio.run(measure(size, url))
-    print(json.dumps({**asdict(size), **{name: round(value, 1) for name, value in asdict(result).items()}}, indent=2))
-    for each in missed(result):
+    told = {**asdict(size), **rounded(asdict(result)), "at_pace": rounded(result.at_pace())}
+    print(json.dumps(told, indent=2))
+    for each in missed(result.at_pace()):
         print(f"missed: {each}")
-    return 1 if missed(result) else 0
+    return 1 if missed(result.at_pace()) else 0
+
+
+def rounded(values: Mapping[str, float]) -> dict[str, float]:
+    """The values with one digit."""
+    return {name: round(value, 1) for name, value in values.items()}
 
 
 if __name__ == "__main__":

@@ -52,19 +52,20 @@ def pod(number: int, nodes: int, version: int) -> dict[str, Any]:
             "ownerReferences": [owner],
             "managedFields": _managed_fields(),
         },
-        "spec": _pod_spec(workload, f"node-{number % nodes:05d}"),
+        "spec": _pod_spec(number, workload, f"node-{number % nodes:05d}"),
         "status": _pod_status(number),
     }
 
 
-def _pod_spec(workload: int, node_name: str) -> dict[str, Any]:
+def _pod_spec(number: int, workload: int, node_name: str) -> dict[str, Any]:
+    access = f"kube-api-access-{number:06d}"
     container = {
         "name": "app",
         "image": f"registry.example/team/service-{workload}:v1.2.3",
         "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}],
         "env": [{"name": f"SETTING_{number}", "value": "something of a usual length"} for number in range(12)],
         "resources": {"requests": {"cpu": f"{50 + workload % 200}m", "memory": "256Mi"}, "limits": {"memory": "256Mi"}},
-        "volumeMounts": [{"name": "kube-api-access", "readOnly": True, "mountPath": "/var/run/secrets"}],
+        "volumeMounts": [{"name": access, "readOnly": True, "mountPath": "/var/run/secrets"}],
         "livenessProbe": {"httpGet": {"path": "/healthz", "port": "http", "scheme": "HTTP"}, "periodSeconds": 10},
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http", "scheme": "HTTP"}, "periodSeconds": 10},
         "terminationMessagePath": "/dev/termination-log",
@@ -73,7 +74,7 @@ def _pod_spec(workload: int, node_name: str) -> dict[str, Any]:
     }
     token = {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}}
     return {
-        "volumes": [{"name": "kube-api-access", "projected": {"sources": [token], "defaultMode": 420}}],
+        "volumes": [{"name": access, "projected": {"sources": [token], "defaultMode": 420}}],
         "containers": [container],
         "restartPolicy": "Always",
         "terminationGracePeriodSeconds": 30,
@@ -232,7 +233,7 @@ class Crowd:
 
     def _event(self, number: int, pods: int, nodes: int) -> bytes:
         changed = pod(number * 7919 % pods, nodes, self._first + number)
-        return json.dumps({"type": "MODIFIED", "object": changed}).encode() + b"\n"
+        return json.dumps({"type": "MODIFIED", "object": changed}, separators=(",", ":")).encode() + b"\n"
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """A page, or a watch that waits for `/go`."""

@@ -8,6 +8,15 @@ from nodesmith.api.kind import Manifest
 from nodesmith.api.meta import conditions_of, meta_of, parse_meta, parse_time
 from nodesmith.api.podspec import PodSpecs
 from nodesmith.api.scalars import amounts_of, selector_of, taints_of
+from nodesmith.api.shapes import (
+    NULL,
+    ConditionShape,
+    ContainerStatusShape,
+    Metadata,
+    PodShape,
+    PodStatusShape,
+    shaped,
+)
 from nodesmith.model.node import Node
 from nodesmith.model.pod import Pod
 from nodesmith.model.selector import LabelSelector
@@ -25,41 +34,55 @@ from nodesmith.model.workload import (
 
 DEFAULT_NAMESPACE: Final = "default"
 
+_NO_STATUS: Final = PodStatusShape()
 POD_SPECS: Final = PodSpecs()
 """One for the process: pods read by a watch and by a listing share their specs."""
 
 
-def decode_pod(manifest: Manifest) -> Pod:
+def decode_pod(manifest: Manifest | PodShape) -> Pod:
     """The pod of a manifest; its spec is shared with every pod of the same shape."""
-    meta = meta_of(manifest)
-    status: Manifest = manifest.get("status") or {}
-    raw = manifest.get("spec") or {}
-    whole = POD_SPECS.whole_of(raw)
+    if not isinstance(manifest, PodShape):
+        manifest = _shape_of(manifest)
+    meta = parse_meta(manifest.metadata)
+    status = manifest.status or _NO_STATUS
+    whole = POD_SPECS.whole_of(manifest.spec)
     shape = POD_SPECS.shape_of(
-        raw,
+        manifest.spec,
         whole=whole,
         namespace=meta.namespace or DEFAULT_NAMESPACE,
         labels=meta.labels,
-        statuses=status.get("containerStatuses"),
+        statuses=status.container_statuses,
     )
     is_unschedulable = is_ready = False
-    for condition in status.get("conditions") or ():
-        kind = condition.get("type")
+    for condition in status.conditions or ():
+        kind = condition.type
         if kind == "PodScheduled":
-            is_unschedulable = condition.get("status") == "False" and condition.get("reason") == "Unschedulable"
+            is_unschedulable = condition.status == "False" and condition.reason == "Unschedulable"
         elif kind == "Ready":
-            is_ready = condition.get("status") == "True"
+            is_ready = condition.status == "True"
     return Pod(
         meta=meta,
         spec=shape.spec,
         node_name=whole.node_name,
-        phase=status.get("phase") or "Pending",
+        phase=status.phase or "Pending",
         is_unschedulable=is_unschedulable,
         is_ready=is_ready,
         has_scheduling_gates=whole.has_scheduling_gates,
-        nominated_node_name=status.get("nominatedNodeName") or "",
-        started_at=parse_time(status.get("startTime")),
+        nominated_node_name=status.nominated_node_name or "",
+        started_at=parse_time(status.start_time),
         limits=shape.limits,
+    )
+
+
+def _shape_of(manifest: Manifest) -> PodShape:
+    """The shape of a pod that was decoded whole."""
+    status: Manifest = manifest.get("status") or {}
+    conditions = [shaped(ConditionShape, each) for each in status.get("conditions") or ()]
+    containers = [shaped(ContainerStatusShape, each) for each in status.get("containerStatuses") or ()]
+    return PodShape(
+        metadata=shaped(Metadata, manifest.get("metadata") or {}),
+        spec=manifest.get("spec") or NULL,
+        status=shaped(PodStatusShape, {**status, "conditions": conditions, "containerStatuses": containers}),
     )
 
 

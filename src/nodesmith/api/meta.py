@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, uuid5
 import msgspec
 
 from nodesmith.api.kind import Manifest
+from nodesmith.api.shapes import Metadata, shaped
 from nodesmith.model.meta import EPOCH, Condition, Conditions, ObjectMeta, OwnerReference
 
 _OWNER_FIELDS: Final = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
@@ -21,21 +22,22 @@ def meta_of(manifest: Manifest) -> ObjectMeta:
     return parse_meta(manifest.get("metadata") or {})
 
 
-def parse_meta(raw: Mapping[str, Any]) -> ObjectMeta:
+def parse_meta(raw: Mapping[str, Any] | Metadata) -> ObjectMeta:
     """The value of a `metadata` object."""
-    deleted = raw.get("deletionTimestamp")
+    if not isinstance(raw, Metadata):
+        raw = shaped(Metadata, raw)
     return ObjectMeta(
-        name=raw.get("name") or "",
-        namespace=raw.get("namespace") or "",
-        uid=raw.get("uid") or "",
-        labels=_texts(raw.get("labels")),
-        annotations=_texts(raw.get("annotations")),
-        finalizers=tuple(raw.get("finalizers") or ()),
-        owners=_owners(raw.get("ownerReferences")),
-        resource_version=raw.get("resourceVersion") or "",
-        generation=raw.get("generation") or 0,
-        created_at=parse_time(raw.get("creationTimestamp")) or EPOCH,
-        deleted_at=parse_time(deleted),
+        name=raw.name or "",
+        namespace=raw.namespace or "",
+        uid=raw.uid or "",
+        labels=texts_of(raw.labels),
+        annotations=texts_of(raw.annotations),
+        finalizers=tuple(raw.finalizers) if raw.finalizers else (),
+        owners=_owners(raw.owner_references),
+        resource_version=raw.resource_version or "",
+        generation=raw.generation or 0,
+        created_at=parse_time(raw.creation_timestamp) or EPOCH,
+        deleted_at=parse_time(raw.deletion_timestamp),
     )
 
 
@@ -90,6 +92,8 @@ def conditions_to_json(conditions: Conditions) -> list[dict[str, Any]]:
 
 def parse_time(text: Any) -> datetime | None:
     """The moment, or None where there is none (or none that can be read)."""
+    if text is None:
+        return None
     if isinstance(text, datetime):
         return text if text.tzinfo else text.replace(tzinfo=UTC)
     return _parsed_time(text) if text and isinstance(text, str) else None
@@ -115,7 +119,7 @@ def format_micro_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _texts(raw: Any) -> Mapping[str, str]:
+def texts_of(raw: Any) -> Mapping[str, str]:
     """Labels or annotations; one mapping for all objects whose JSON is the same."""
     return _shared_texts(bytes(raw)) if isinstance(raw, msgspec.Raw) else raw or {}
 

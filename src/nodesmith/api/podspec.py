@@ -7,16 +7,17 @@ remembered by the hash of its bytes: when a pod's status changes, nothing of its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from nodesmith.api.affinity import PodContext, anti_affinity_of, pod_affinity_of, spread_of
+from nodesmith.api.meta import texts_of
 from nodesmith.api.podrequests import effective_limits, effective_requests, is_sidecar
 from nodesmith.api.scalars import amounts_of, nothing_satisfies, requirement_of
-from nodesmith.api.shapes import PodSpecShape
+from nodesmith.api.shapes import NULL, ContainerStatusShape, PodSpecShape
 from nodesmith.model.labels import HOSTNAME
 from nodesmith.model.pod import HostPort, NodeSelectorTerm, PodSpec, PodVolume, PreferredTerm
 from nodesmith.model.resources import Resources
@@ -25,7 +26,6 @@ from nodesmith.model.taints import Toleration
 Raw = Mapping[str, Any]
 
 _SPECS: Final = msgspec.json.Decoder(PodSpecShape)
-_ALLOCATED: Final = b'"allocatedResources"'
 
 _FIELDS: Final = (
     "nodeSelector",
@@ -101,7 +101,7 @@ class PodSpecs:
         *,
         namespace: str,
         labels: Mapping[str, str],
-        statuses: Any = None,
+        statuses: Iterable[ContainerStatusShape] | None = None,
         whole: Whole | None = None,
     ) -> Shape:
         """The spec and limits of a pod in this namespace with these labels; `statuses` are its containers'."""
@@ -174,14 +174,13 @@ def _plain(raw: Raw) -> Raw:
     return plain
 
 
-def _resizing(wanted: Mapping[str, Any], statuses: Any) -> dict[str, Resources]:
+def _resizing(wanted: Mapping[str, Any], statuses: Iterable[ContainerStatusShape]) -> dict[str, Resources]:
     """What containers hold, for those that hold something else than they ask for now."""
-    if isinstance(statuses, msgspec.Raw):
-        text = bytes(statuses)
-        statuses = (msgspec.json.decode(text) or ()) if _ALLOCATED in text else ()
     held: dict[str, Resources] = {}
     for status in statuses:
-        name, allocated = status.get("name"), status.get("allocatedResources")
+        if status.allocated_resources is NULL:
+            continue
+        name, allocated = status.name or "", texts_of(status.allocated_resources)
         if allocated and name in wanted and allocated != wanted[name]:
             held[name] = amounts_of(allocated)
     return held

@@ -3,31 +3,43 @@
 Only for kinds that come in thousands, where managed fields, environments and image lists are most of the bytes.
 A decoder of `core` may look at what is named here and at nothing else; a test decodes whole objects and pruned ones.
 What is `Raw` stays JSON: it is decoded once for what many objects have alike (`PodSpecs`, and `meta` for labels).
+
+Metadata and pods, of which there are most, are structs: made in two thirds of a dictionary's time, and read in less.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from collections.abc import Mapping
+from typing import Any, Final, TypedDict, TypeVar
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 Many = list[Any] | None
+S = TypeVar("S", bound=Struct)
+
+NULL: Final = Raw(b"null")
 
 
-class Metadata(TypedDict, total=False):
+def shaped(shape: type[S], values: Mapping[str, Any]) -> S:
+    """The shape with what it names of values that were decoded already, whatever types they have."""
+    names = zip(shape.__struct_fields__, shape.__struct_encode_fields__, strict=True)
+    return shape(**{field: values[name] for field, name in names if name in values})
+
+
+class Metadata(Struct, rename="camel", gc=False):
     """Metadata, without its managed fields."""
 
-    name: str | None
-    namespace: str | None
-    uid: str | None
-    labels: Raw
-    annotations: Raw
-    finalizers: Many
-    ownerReferences: Raw
-    resourceVersion: str | None
-    generation: int | None
-    creationTimestamp: str | None
-    deletionTimestamp: str | None
+    name: str | None = None
+    namespace: str | None = None
+    uid: str | None = None
+    labels: Raw = NULL
+    annotations: Raw = NULL
+    finalizers: Many = None
+    owner_references: Raw = NULL
+    resource_version: str | None = None
+    generation: int | None = None
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
 
 
 class ContainerShape(TypedDict, total=False):
@@ -45,14 +57,6 @@ class VolumeShape(TypedDict, total=False):
     name: str | None
     persistentVolumeClaim: Raw
     ephemeral: Raw
-
-
-class ConditionShape(TypedDict, total=False):
-    """A condition, without its message."""
-
-    type: str | None
-    status: str | None
-    reason: str | None
 
 
 class PodSpecShape(TypedDict, total=False):
@@ -76,22 +80,37 @@ class PodSpecShape(TypedDict, total=False):
     terminationGracePeriodSeconds: int | None
 
 
-class PodStatusShape(TypedDict, total=False):
+class ConditionShape(Struct, gc=False):
+    """A condition, without its message."""
+
+    type: str | None = None
+    status: str | None = None
+    reason: str | None = None
+
+
+class ContainerStatusShape(Struct, rename="camel", gc=False):
+    """What a container holds while it is resized."""
+
+    name: str | None = None
+    allocated_resources: Raw = NULL
+
+
+class PodStatusShape(Struct, rename="camel", gc=False):
     """How a pod is doing."""
 
-    phase: str | None
-    conditions: list[ConditionShape] | None
-    containerStatuses: Raw
-    nominatedNodeName: str | None
-    startTime: str | None
+    phase: str | None = None
+    conditions: list[ConditionShape] | None = None
+    container_statuses: list[ContainerStatusShape] | None = None
+    nominated_node_name: str | None = None
+    start_time: str | None = None
 
 
-class PodShape(TypedDict, total=False):
+class PodShape(Struct, gc=False):
     """A pod."""
 
     metadata: Metadata
-    spec: Raw
-    status: PodStatusShape
+    spec: Raw = NULL
+    status: PodStatusShape | None = None
 
 
 class NodeSpecShape(TypedDict, total=False):

@@ -30,9 +30,8 @@ class Feed:
 
     def apply(self, kind: Kind[T], value: T, *, is_deleted: bool = False) -> None:
         """The object is this now, or gone."""
-        type_ = self._types[kind.name]
-        before = self._store.get(type_, value.meta.key)
-        if self._store.apply(type_, value, is_deleted=is_deleted):
+        changed, before = self._store.exchange(self._types[kind.name], value, is_deleted=is_deleted)
+        if changed:
             self._tell(kind, before, None if is_deleted else value)
 
     def replace(self, kind: Kind[T], values: Iterable[T]) -> None:

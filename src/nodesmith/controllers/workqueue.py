@@ -32,6 +32,7 @@ class WorkQueue(Generic[K]):
         self._in_work: dict[K, float] = {}
         self._again: dict[K, float] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._delays: dict[K, timedelta] = {}
         self._failures: dict[K, int] = {}
         self.adds = 0
         self.retries = 0
@@ -59,13 +60,16 @@ class WorkQueue(Generic[K]):
             return
         self._cancel(key)
         loop = asyncio.get_running_loop()
+        self._delays[key] = delay
         self._timers[key] = loop.call_later(max(0.0, delay.total_seconds()), self.mark, key)
 
     def mark_within(self, key: K, delay: timedelta) -> None:
         """The key will be looked at no later than after the delay: an earlier timer stays as it is."""
+        pending = self._delays.get(key)
+        if pending is not None and pending <= delay:
+            return  # it began before now; asked before the clock is, as this is called for every change of a cluster
         timer = self._timers.get(key)
-        due = asyncio.get_running_loop().time() + delay.total_seconds()
-        if timer is None or timer.when() > due:
+        if timer is None or timer.when() > asyncio.get_running_loop().time() + delay.total_seconds():
             self.mark_after(key, delay)
 
     def retry(self, key: K) -> timedelta:
@@ -104,6 +108,7 @@ class WorkQueue(Generic[K]):
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        self._delays.clear()
 
     def _put(self, key: K, marked_at: float) -> None:
         self._queued[key] = marked_at
@@ -112,5 +117,6 @@ class WorkQueue(Generic[K]):
 
     def _cancel(self, key: K) -> None:
         timer = self._timers.pop(key, None)
+        self._delays.pop(key, None)
         if timer is not None:
             timer.cancel()

@@ -1,10 +1,12 @@
 """Nodes and NodeClaims put together by provider id, with the pods of each node.
 
 A `StateNode` is built once and kept until something of it changes: the node, the claim, a pod on it, a mark, a promise.
+Where only pods change, which is nearly always, it stays in its place and is given its pods anew.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from typing import TypeVar
 
 from nodesmith.model.labels import INSTANCE_TYPE
@@ -12,7 +14,6 @@ from nodesmith.model.node import Node
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.model.pod import Pod
 from nodesmith.state.inflight import InFlight
-from nodesmith.state.ordered import Ordered
 from nodesmith.state.snapshot import StateNode
 
 V = TypeVar("V")
@@ -31,9 +32,11 @@ class Machines:
         self._unsorted: set[str] = set()
         self._built: dict[str, StateNode] = {}
         self._places: dict[tuple[type, str], str] = {}
+        self._shown_at: dict[str, str] = {}
+        self._repopulated: set[str] = set()
         self._dirty_nodes: set[str] = set()
         self._dirty_claims: set[str] = set()
-        self._ordered: Ordered[StateNode] = Ordered()
+        self._order: list[str] = []
         self._items: tuple[StateNode, ...] = ()
 
     def set_node(self, name: str, node: Node | None) -> None:
@@ -61,13 +64,13 @@ class Machines:
             if not pods:
                 self._pods.pop(old, None)
                 self._unsorted.discard(old)
-            self._touch_node(old)
+            self._repopulated.add(old)
         if new and after is not None:
             pods = self._pods.setdefault(new, {})
             if key not in pods:
                 self._unsorted.add(new)
             pods[key] = after
-            self._touch_node(new)
+            self._repopulated.add(new)
 
     def touch(self, name: str) -> None:
         """The node or claim of this name is built anew."""
@@ -94,9 +97,9 @@ class Machines:
 
     def ordered(self) -> tuple[StateNode, ...]:
         """Every state node, by name."""
-        if self._dirty_nodes or self._dirty_claims:
+        if self._dirty_nodes or self._dirty_claims or self._repopulated:
             self._build()
-            self._items = self._ordered.values()
+            self._items = tuple(map(self._built.__getitem__, self._order))
         return self._items
 
     def _touch_machine(self, *provider_ids: str) -> None:
@@ -105,35 +108,51 @@ class Machines:
             self._dirty_claims |= self._claims_of.get(provider_id, set())
 
     def _touch_node(self, name: str) -> None:
-        if name in self._dirty_nodes:
-            return  # and so are its claims: whoever marks a node marks them, and a claim that comes marks itself
         self._dirty_nodes.add(name)
         node = self._nodes.get(name)
         if node is not None and node.provider_id in self._claims_of:
             self._dirty_claims.update(self._claims_of[node.provider_id])
 
     def _build(self) -> None:
-        moved: set[str] = set()
         for name in self._dirty_claims:
             claim = self._claims.get(name)
-            moved.update(self._place(NodeClaim, name, self._of_claim(claim) if claim else None))
+            self._place(NodeClaim, name, self._of_claim(claim) if claim else None)
         for name in self._dirty_nodes:
             node = self._nodes.get(name)
-            moved.update(self._place(Node, name, self._of_node(node) if node else None))
-        self._ordered.update(moved, self._built)
+            self._place(Node, name, self._of_node(node) if node else None)
+        for name in self._repopulated - self._dirty_nodes:
+            self._populate(name)
         self._dirty_claims.clear()
         self._dirty_nodes.clear()
+        self._repopulated.clear()
 
-    def _place(self, kind: type, name: str, state: StateNode | None) -> tuple[str, ...]:
-        """What was built for the node or claim is this now, or nothing; returns the places left and taken."""
-        before = self._places.pop((kind, name), None)
-        if before is not None:
-            del self._built[before]
+    def _place(self, kind: type, name: str, state: StateNode | None) -> None:
+        """What was built for the node or claim is this now, or nothing."""
+        place = "" if state is None else f"{state.name}\0{state.provider_id}\0{kind is Node:d}{name}"
+        before = self._places.get((kind, name), "")
+        if before:
+            was = self._built[before].node
+            if was is not None and self._shown_at.get(was.name) == before:
+                del self._shown_at[was.name]
+        if before and before != place:
+            del self._built[before], self._places[kind, name]
+            del self._order[bisect_left(self._order, before)]
         if state is None:
-            return () if before is None else (before,)
-        place = self._places[kind, name] = f"{state.name}\0{state.provider_id}\0{kind is Node:d}{name}"
+            return
+        if before != place:
+            self._places[kind, name] = place
+            insort(self._order, place)
         self._built[place] = state
-        return (place,) if before is None or before == place else (before, place)
+        if state.node is not None:
+            self._shown_at[state.node.name] = place
+
+    def _populate(self, node_name: str) -> None:
+        """What shows the node has the pods that the node has now."""
+        place = self._shown_at.get(node_name)
+        if place is not None:
+            was = self._built[place]
+            pods = self.pods_on(node_name)
+            self._built[place] = StateNode(was.node, was.claim, pods, was.is_marked, was.nominated_until)
 
     def _of_claim(self, claim: NodeClaim) -> StateNode:
         names = self._nodes_of.get(claim.provider_id)
@@ -167,7 +186,7 @@ def _is_usable(node: Node) -> bool:
 
 
 def _node_of(pod: Pod | None) -> str:
-    return "" if pod is None or pod.is_terminal else pod.node_name
+    return "" if pod is None or not pod.node_name or pod.is_terminal else pod.node_name
 
 
 def _assign(table: dict[str, V], key: str, value: V | None) -> None:

@@ -100,14 +100,19 @@ class Store:
 
     def apply(self, kind: type[T], value: T, *, is_deleted: bool = False) -> bool:
         """The object is this, or gone; False when the store knew that, or knows better."""
-        table, key = self._table(kind), value.meta.key
+        return self.exchange(kind, value, is_deleted=is_deleted)[0]
+
+    def exchange(self, kind: type[T], value: T, *, is_deleted: bool = False) -> tuple[bool, T | None]:
+        """The same, with what the object was before."""
+        meta = value.meta
+        table, key = self._table(kind), meta.key
         before = table.get(key)
-        changed = table.drop(value.meta) is not None if is_deleted else table.put(value)
+        changed = table.drop(meta) is not None if is_deleted else table.put(key, value)
         if changed:
             self._moved(kind, key, before, None if is_deleted else value)
-        if isinstance(value, NodeClaim):
-            self._settle_created(value.meta)
-        return changed
+        if kind is NodeClaim:
+            self._settle_created(meta)
+        return changed, before
 
     def replace(self, kind: type[T], values: Iterable[T]) -> frozenset[str]:
         """The objects of the kind are exactly these; returns the keys at which something changed."""

@@ -15,6 +15,8 @@ from nodesmith.state.ordered import Ordered
 
 TOMBSTONES: Final = 10_000
 """How many deletions are remembered, against events that come after them."""
+CATCH_UP_AFTER: Final = 1_000
+"""Changes after which they are put in order, so that whoever asks for all objects never waits for more."""
 
 
 class HasMeta(Protocol):
@@ -39,6 +41,7 @@ class Table(Generic[T]):
         self._ordered: Ordered[T] = Ordered()
         self._items: tuple[T, ...] = ()
         self._touched: set[str] = set()
+        self._is_behind = False
 
     @property
     def by_key(self) -> Mapping[str, T]:
@@ -49,11 +52,10 @@ class Table(Generic[T]):
         """The object, or None when there is none."""
         return self._by_key.get(key)
 
-    def put(self, value: T) -> bool:
-        """The object is there; False when that was known, or is no longer true."""
-        key, version = value.meta.key, version_of(value.meta)
+    def put(self, key: str, value: T) -> bool:
+        """The object of this key is there; False when that was known, or is no longer true."""
         present = self._by_key.get(key)
-        if present is not None and not _is_newer(version, version_of(present.meta)):
+        if present is not None and not _is_newer(version_of(value.meta), version_of(present.meta)):
             return False
         if key in self._gone:
             if self.has_gone_since(value.meta):
@@ -61,6 +63,8 @@ class Table(Generic[T]):
             del self._gone[key]
         self._by_key[key] = value
         self._touched.add(key)
+        if len(self._touched) >= CATCH_UP_AFTER:
+            self._catch_up()
         return True
 
     def drop(self, meta: ObjectMeta) -> T | None:
@@ -88,16 +92,22 @@ class Table(Generic[T]):
         self._gone.clear()
         self._touched.clear()
         self._ordered.fill(fresh)
-        self._items = self._ordered.values()
+        self._items, self._is_behind = self._ordered.values(), False
         return left, came
 
     def items(self) -> tuple[T, ...]:
         """All objects, by key."""
         if self._touched:
-            self._ordered.update(self._touched, self._by_key)
+            self._catch_up()
+        if self._is_behind:
             self._items = self._ordered.values()
-            self._touched.clear()
+            self._is_behind = False
         return self._items
+
+    def _catch_up(self) -> None:
+        self._ordered.update(self._touched, self._by_key)
+        self._touched.clear()
+        self._is_behind = True
 
     def has_gone_since(self, meta: ObjectMeta) -> bool:
         """Whether this version of the object is known to have been deleted."""

@@ -292,6 +292,42 @@ def test_other_kinds_are_kept_and_found() -> None:
     assert [each.name for each in store.all(NodePool)] == ["default"]
 
 
+class TestPodsOfANode:
+    def test_a_mark_and_a_promise_outlast_a_pod_that_changes(self) -> None:
+        store = listed()
+        store.apply(Node, node())
+        store.mark("ip-10-0-0-1")
+        store.nominate("ip-10-0-0-1", now=NOW)
+        store.snapshot(NOW)
+        store.apply(Pod, pod("p", 1, "ip-10-0-0-1"))
+        [state] = store.snapshot(NOW).nodes
+        assert [each.meta.name for each in state.pods] == ["p"]
+        assert state.is_marked
+        assert state.nominated_until is not None
+
+    def test_a_pod_may_change_after_its_node_has_gone(self) -> None:
+        store = listed()
+        store.apply(Node, node())
+        store.apply(Pod, pod("p", 1, "ip-10-0-0-1"))
+        store.snapshot(NOW)
+        store.apply(Node, node(version=2), is_deleted=True)
+        store.snapshot(NOW)
+        store.apply(Pod, pod("p", 2, "ip-10-0-0-1"))
+        assert store.snapshot(NOW).nodes == ()
+
+    def test_a_node_that_is_taken_over_shows_its_pods_once(self) -> None:
+        store = listed()
+        store.apply(Node, node())
+        store.apply(Pod, pod("p", 1, "ip-10-0-0-1"))
+        store.snapshot(NOW)
+        store.apply(NodeClaim, claim())
+        store.snapshot(NOW)
+        store.apply(Pod, pod("p", 2, "ip-10-0-0-1"))
+        [state] = store.snapshot(NOW).nodes
+        assert state.claim is not None
+        assert [each.meta.resource_version for each in state.pods] == ["2"]
+
+
 class TestTable:
     def test_only_so_many_deletions_are_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("nodesmith.state.table.TOMBSTONES", 2)
@@ -304,20 +340,20 @@ class TestTable:
         names = [f"p{number:03}" for number in range(40)]
         table: Table[Pod] = Table()
         for name in reversed(names):
-            table.put(pod(name))
+            table.put("default/" + name, pod(name))
         assert [each.meta.name for each in table.items()] == names
 
     def test_objects_without_a_version_are_taken_as_they_come(self) -> None:
         table: Table[Pod] = Table()
         unversioned = Pod(ObjectMeta("p"), PodSpec())
-        assert table.put(unversioned)
-        assert table.put(Pod(ObjectMeta("p"), PodSpec(), "x"))
+        assert table.put("p", unversioned)
+        assert table.put("p", Pod(ObjectMeta("p"), PodSpec(), "x"))
         assert table.drop(ObjectMeta("p")) is not None
-        assert table.put(unversioned)
+        assert table.put("p", unversioned)
 
     def test_what_came_and_went_between_two_looks_leaves_no_trace(self) -> None:
         table: Table[Pod] = Table()
-        table.put(pod("p"))
+        table.put("default/p", pod("p"))
         table.drop(meta("p", 2, "default"))
         assert table.items() == ()
 

@@ -9,6 +9,7 @@ import msgspec
 
 from nodesmith.adapters.kubernetes.errors import Status, translate
 from nodesmith.api.kind import Kind
+from nodesmith.api.shapes import Metadata
 from nodesmith.ports.cluster import Change, ChangeType
 from nodesmith.ports.errors import Unavailable
 
@@ -84,7 +85,7 @@ class ChangeReader(Generic[T]):
                 status = _FAILURES.decode(line).object
                 raise translate(status.code, status, about=self._about)
             change_type = _TYPES[event.type]
-            version = event.object["metadata"].get("resourceVersion") or ""
+            version = _version_of(event.object)
             value = None if change_type is ChangeType.BOOKMARK else self._kind.decode(event.object)
         except (msgspec.DecodeError, ValueError, KeyError) as error:
             raise Unavailable(f"{self._about}: cannot read what came: {error}") from error
@@ -96,6 +97,13 @@ class ChangeReader(Generic[T]):
             return self._events.decode(line)
         except msgspec.ValidationError:
             return _WHOLE_EVENTS.decode(line)
+
+
+def _version_of(listed: Any) -> str:
+    """The resource version of an object as it came."""
+    metadata = listed["metadata"] if isinstance(listed, dict) else listed.metadata
+    version = metadata.resource_version if isinstance(metadata, Metadata) else metadata.get("resourceVersion")
+    return version or ""
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):

@@ -42,14 +42,17 @@ class PodTimes:
                 self._see(after)
             return
         self._see(after)
+        is_bound, runs = after.node_name and not before.node_name, after.phase == RUNNING and before.phase != RUNNING
+        if not is_bound and not runs:
+            return
         now = self._clock.now()
         times = self._waiting.get(after.meta.uid)
-        if after.node_name and not before.node_name:
+        if is_bound:
             self._observe("pods_bound_duration_seconds", after.meta.created_at, now)
             if times is not None:
                 times.is_bound = True
                 self._observe("pods_provisioning_bound_duration_seconds", times.seen_at, now)
-        if after.phase == RUNNING and before.phase != RUNNING:
+        if runs:
             self._observe("pods_startup_duration_seconds", after.meta.created_at, now)
             if times is not None:
                 self._observe("pods_provisioning_startup_duration_seconds", times.seen_at, now)

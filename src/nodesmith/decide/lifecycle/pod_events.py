@@ -14,18 +14,17 @@ SHORTEST_INTERVAL: Final = timedelta(seconds=10)
 def counts(before: Pod | None, after: Pod | None) -> str | None:
     """The node at which the change is a pod event, or None: newly bound, at its end, asked to go, or gone."""
     pod = after or before
-    if pod is None or pod.is_owned_by_daemonset:
+    if pod is None or not pod.node_name or not _is_news(before, after) or pod.is_owned_by_daemonset:
         return None
-    node = after.node_name if after is not None else pod.node_name
-    if not node:
-        return None
-    if after is None:
-        return node
-    if before is None or not before.node_name:
-        return node
+    return pod.node_name
+
+
+def _is_news(before: Pod | None, after: Pod | None) -> bool:
+    if after is None or before is None or not before.node_name:
+        return True
     ended = after.is_terminal and not before.is_terminal
     leaving = after.meta.is_deleting and not before.meta.is_deleting
-    return node if ended or leaving else None
+    return ended or leaving
 
 
 def is_too_soon(claim: NodeClaim, now: datetime) -> bool:
