@@ -22,6 +22,7 @@ from typing import Final
 from aiohttp import web
 
 from nodesmith.adapters import allocator
+from nodesmith.adapters.apart import SharedEvent, apart
 from nodesmith.adapters.aws.blocking import Threads
 from nodesmith.adapters.aws.client import Clients
 from nodesmith.adapters.aws.cloud import AwsCloud
@@ -108,16 +109,14 @@ async def run_controller(around: Surroundings, stop: asyncio.Event) -> None:
     limits = Limits(per_second=settings.kube_client_qps, burst=settings.kube_client_burst)
     threads = Threads()
     try:
-        async with (
-            Transport(around.connection, clock, limits, user_agent(around), metrics=metrics) as transport,
-            Transport(around.connection, clock, user_agent=user_agent(around)) as lease_transport,
-        ):
-            leases, terms = KubernetesCluster(lease_transport), lease_terms(settings)
-            await refuse_rivals(leases, clock, terms)
-            elector = _elector(around, leases, terms, metrics)
+        async with Transport(around.connection, clock, limits, user_agent(around), metrics=metrics) as transport:
+            terms = lease_terms(settings)
+            await refuse_rivals(KubernetesCluster(transport), clock, terms)
+            lease_transport = Transport(around.connection, clock, user_agent=user_agent(around))
+            elector = _elector(around, KubernetesCluster(lease_transport), terms, metrics)
             cluster = KubernetesCluster(transport, may_write=always if elector is None else elector.is_leading)
             controllers, acting = await _assemble(around, cluster, threads, metrics)
-            async with _leading(elector) as elected:
+            async with _leading(elector, lease_transport) as elected:
                 await supervise(_services(settings, controllers, acting, metrics, elected), stop)
     finally:
         threads.close()
@@ -269,27 +268,35 @@ def lease_terms(settings: Settings) -> LeaseTerms:
 def _elector(around: Surroundings, cluster: Cluster, terms: LeaseTerms, metrics: PrometheusMetrics) -> Elector | None:
     if around.settings.disable_leader_election:
         return None
-    return Elector(cluster, around.identity, around.clock, around.log, terms, metrics=metrics)
+    return Elector(cluster, around.identity, around.clock, around.log, terms, metrics=metrics, elected=SharedEvent())
 
 
 @asynccontextmanager
-async def _leading(elector: Elector | None) -> AsyncIterator[asyncio.Event]:
-    """An event that is set while this process leads; the lease is given back after the block."""
+async def _leading(elector: Elector | None, transport: Transport) -> AsyncIterator[asyncio.Event]:
+    """An event that is set while this process leads; the lease is given back after the block.
+
+    The lease is renewed apart: listing a large cluster keeps this loop busy for longer than a renewal may take on a
+    machine that is busy too. A loop that never comes back is found by the probes, which are served by it.
+    """
     elected = asyncio.Event()
     if elector is None:
         elected.set()
         yield elected
         return
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(_stand(elector), name="leader-election")
+        task = group.create_task(_stand(elector, transport), name="leader-election")
         try:
             yield elector.elected
         finally:
             task.cancel()
 
 
-async def _stand(elector: Elector) -> None:
-    await elector.run()
+async def _stand(elector: Elector, transport: Transport) -> None:
+    async def stand() -> None:
+        async with transport:
+            await elector.run()
+
+    await apart(stand, name="leader-election")
     raise LeadershipLostError("leader election lost")
 
 

@@ -111,7 +111,7 @@ class Elector:
     terms: LeaseTerms = field(default_factory=LeaseTerms)
     chance: random.Random = field(default_factory=random.Random)
     metrics: Metrics | None = None
-    elected: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    elected: asyncio.Event = field(default_factory=asyncio.Event)
     _seen: Observed | None = field(default=None, init=False)
     _renewed_at: float = field(default=float("-inf"), init=False)
 
