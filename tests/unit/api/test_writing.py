@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +12,9 @@ import pytest
 from nodesmith.api.catalog import catalogue_to_json, load_catalogue
 from nodesmith.api.documents import read_documents
 from nodesmith.api.manifests import assemble
+from nodesmith.api.nodepool import decode_node_pool
 from nodesmith.api.writing import manifests_of
+from nodesmith.api.writing.karpenter import node_pool
 from nodesmith.state.snapshot import Snapshot
 from tools.scenarios import Scenario, scenarios
 
@@ -38,6 +41,17 @@ def test_what_is_written_is_read_again(scenario: Scenario) -> None:
     assert read.budgets == snapshot.budgets
     assert read.namespaces == snapshot.namespaces
     assert read.nodes == snapshot.nodes
+
+
+@pytest.mark.parametrize("field", [None, "labels", "annotations", "taints", "startupTaints"])
+def test_a_part_that_is_empty_is_hashed_and_so_written_as_empty(field: str | None) -> None:
+    named: dict[str, Any] = {field: {}} if field in {"labels", "annotations"} else {}
+    listed: dict[str, Any] = {field: []} if field in {"taints", "startupTaints"} else {}
+    reference = {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "default"}
+    template = {"metadata": named, "spec": {"requirements": [], "nodeClassRef": reference, **listed}}
+    pool = decode_node_pool({"metadata": {"name": "default"}, "spec": {"template": template}})
+    assert decode_node_pool(node_pool(pool)) == pool
+    assert (pool.static_hash == decode_node_pool(node_pool(replace(pool, static_hash=""))).static_hash) == (not field)
 
 
 def test_nodes_that_are_to_leave_are_written_as_leaving() -> None:

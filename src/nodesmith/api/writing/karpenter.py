@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from itertools import combinations
+from typing import Any, Final
 
 from nodesmith.api.meta import conditions_to_json
 from nodesmith.api.nodeclaim import node_class_to_json, status_to_json, to_manifest
+from nodesmith.api.nodepool import node_pool_hash
 from nodesmith.api.scalars import NEVER, format_duration, taints_to_json
 from nodesmith.api.writing.metadata import head, metadata, stated
 from nodesmith.model.meta import Condition
 from nodesmith.model.nodeclaim import LAUNCHED, NodeClaim
 from nodesmith.model.nodepool import Budget, Disruption, NodePool
 from nodesmith.model.resources import format_resources
+
+_MAY_BE_EMPTY: Final = ("labels", "annotations", "taints", "startupTaints")
 
 
 def node_claim(each: NodeClaim) -> dict[str, Any]:
@@ -38,13 +42,29 @@ def node_pool(each: NodePool) -> dict[str, Any]:
     )
     labelled = stated(labels=dict(each.labels), annotations=dict(each.annotations))
     spec = {
-        "template": stated(metadata=labelled) | {"spec": node},
+        "template": _as_hashed(labelled, node, each.static_hash),
         "disruption": _disruption(each.disruption),
     } | stated(limits=format_resources(each.limits), weight=each.weight or None)
     if each.replicas is not None:
         spec["replicas"] = each.replicas
     status = stated(conditions=conditions_to_json(each.conditions))
     return head("karpenter.sh/v1", "NodePool", each.meta) | {"spec": spec} | stated(status=status)
+
+
+def _as_hashed(metadata: dict[str, Any], spec: dict[str, Any], wanted: str) -> dict[str, Any]:
+    """The template, with those of its parts left empty, and not out, that make its drift hash the one wanted.
+
+    Go hashes a map or list that is there and empty, and not one that is absent; whoever reads may see them alike.
+    """
+    absent = [name for name in _MAY_BE_EMPTY if name not in metadata and name not in spec]
+    for count in range(len(absent) + 1):
+        for empty in combinations(absent, count):
+            named: dict[str, Any] = {name: {} for name in ("labels", "annotations") if name in empty}
+            listed: dict[str, Any] = {name: [] for name in ("taints", "startupTaints") if name in empty}
+            template = stated(metadata=metadata | named) | {"spec": spec | listed}
+            if node_pool_hash(template) == wanted:
+                return template
+    return stated(metadata=metadata) | {"spec": spec}
 
 
 def _disruption(disruption: Disruption) -> dict[str, Any]:
