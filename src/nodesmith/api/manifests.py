@@ -22,7 +22,7 @@ from nodesmith.api.fault import Fault
 from nodesmith.api.kind import Kind, Manifest
 from nodesmith.api.meta import derived_uid
 from nodesmith.api.settle import settle
-from nodesmith.api.validation import validate
+from nodesmith.api.validation import manifest_problems, validate
 from nodesmith.api.workloads import EXPANDED, Owned, expand
 from nodesmith.model.buffer import BufferShape, CapacityBuffer
 from nodesmith.model.node import Node
@@ -127,11 +127,11 @@ def assemble(reading: Reading, *, now: datetime = DEFAULT_NOW) -> Loaded:
 
 def _collect(document: Document, objects: Objects) -> list[Fault]:
     manifest = document.data
-    if not isinstance(manifest, dict) or not manifest.get("kind"):
+    if not is_object(manifest):
         return []
     kind = kinds.kind_of(manifest)
     if kind is None:
-        return []
+        return [document.fault(problem) for problem in manifest_problems(manifest)]
     faults = _faults(kind, document)
     if any(fault.is_error for fault in faults):
         return faults
@@ -145,6 +145,11 @@ def _collect(document: Document, objects: Objects) -> list[Fault]:
     elif kind.name in _READ:
         objects.of(kind).append(_listed_pod(manifest) if kind is kinds.POD else kind.decode(manifest))
     return faults
+
+
+def is_object(manifest: Any) -> bool:
+    """Whether a document is meant to be a Kubernetes object; values files and catalogues are not."""
+    return isinstance(manifest, dict) and bool(manifest.get("kind") or manifest.get("apiVersion"))
 
 
 def _faults(kind: Kind[Any], document: Document) -> list[Fault]:

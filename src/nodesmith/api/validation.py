@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from nodesmith.api import served
@@ -12,8 +13,8 @@ from nodesmith.api.check import check
 from nodesmith.api.documents import Document, duplicate_keys
 from nodesmith.api.fault import Fault, Path, Problem
 from nodesmith.api.kind import Manifest
-from nodesmith.api.kinds import kind_of
-from nodesmith.api.likeness import did_you_mean
+from nodesmith.api.kinds import ALL, kind_of
+from nodesmith.api.likeness import did_you_mean, edit_distance, slip_of
 from nodesmith.api.schema import schema_of
 from nodesmith.api.semantics import pool_problems
 from nodesmith.api.served import Served
@@ -43,6 +44,8 @@ _TOP: Final = ("apiVersion", "kind", "metadata", "spec", "status")
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LONGEST_NAME: Final = 253
 _OUR_GROUPS: Final = frozenset(each.kind.group for each in served.ALL)
+_KUBERNETES: Final = {kind.name: kind for kind in ALL if kind.name not in served.BY_KIND_NAME}
+_KUBERNETES_GROUPS: Final = frozenset({"extensions", *(kind.group for kind in _KUBERNETES.values())})
 _ABOUT_KINDS: Final = "an object begins with `apiVersion:` and `kind:`"
 _FORMER: Final = {
     "Provisioner": "NodePool (karpenter.sh/v1)",
@@ -154,7 +157,7 @@ def _is_name(name: str) -> bool:
 def _unknown_kind(manifest: Manifest, kind_name: Any) -> Iterator[Problem]:
     """What is neither ours nor Kubernetes': a problem only where it was likely meant to be ours."""
     version = str(manifest.get("apiVersion") or "")
-    group = version.split("/", 1)[0]
+    group = version.rpartition("/")[0]
     if kind_name in _FORMER and group in _OUR_GROUPS | {"karpenter.sh", "karpenter.k8s.aws"}:
         yield Problem(("kind",), f"{kind_name} ({version}) is no longer served", f"it is {_FORMER[kind_name]} now")
     elif kind_name in served.BY_KIND_NAME:
@@ -169,14 +172,22 @@ def _unknown_kind(manifest: Manifest, kind_name: Any) -> Iterator[Problem]:
         likely = did_you_mean(str(kind_name), served.BY_KIND_NAME) if kind_name else ""
         missing = "kind" if not kind_name else "apiVersion"
         yield Problem((missing,), f"`{missing}` is missing: this is no Kubernetes object", likely or _ABOUT_KINDS)
-    elif likely := _close(str(kind_name)):
+    elif kind_name in _KUBERNETES and group in _KUBERNETES_GROUPS:
+        wanted = _KUBERNETES[kind_name].api_version
+        yield Problem(
+            ("apiVersion",), f"`apiVersion`: {shown(version)} does not serve {kind_name}", f"{kind_name} is of {wanted}"
+        )
+    elif likely := _close(str(kind_name), version):
         yield Problem(("kind",), f"`kind`: {shown(kind_name)} ({version}) is not known", likely)
 
 
-def _close(kind_name: str) -> str:
-    """A hint for a kind that differs from one of ours in case only."""
+def _close(kind_name: str, version: str) -> str:
+    """A hint for a kind that differs from one of ours in case only, or from one of its version by a letter or two."""
     same = [name for name in served.BY_KIND_NAME if name.lower() == kind_name.lower()]
-    return f"did you mean `{same[0]}`?" if same else ""
+    of_version = [name for name, kind in _KUBERNETES.items() if kind.api_version == version]
+    slips = sorted((name for name in of_version if slip_of(kind_name, (name,))), key=partial(edit_distance, kind_name))
+    meant = next(iter((*same, *slips)), None)
+    return f"did you mean `{meant}`?" if meant else ""
 
 
 def _one_of(names: Iterable[str]) -> str:

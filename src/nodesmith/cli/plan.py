@@ -43,7 +43,10 @@ class Measure:
 def run(
     *,
     filename: Annotated[
-        list[Path], typer.Option("-f", "--filename", help="Manifests: files or folders. May be given more than once.")
+        list[Path],
+        typer.Option(
+            "-f", "--filename", help="Manifests: files, folders, or - for stdin. May be given more than once."
+        ),
     ],
     catalog: Annotated[
         Path | None, typer.Option(help="Instance types and prices as JSON. Without it: AWS's that ship with nodesmith.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -14,8 +16,9 @@ from rich.console import Console
 
 from nodesmith.adapters.aws.shipped import shipped_types
 from nodesmith.api.catalog import CatalogError, Catalogue, load_catalogue
-from nodesmith.api.fault import errors
-from nodesmith.api.manifests import Loaded, load
+from nodesmith.api.documents import STDIN, Document, Reading, read_documents, read_paths
+from nodesmith.api.fault import Fault, errors
+from nodesmith.api.manifests import Loaded, assemble, is_object
 from nodesmith.api.schedulerconfig import parse_scheduler_config
 from nodesmith.decide.lifecycle.buffers import virtual_pods
 from nodesmith.decide.schedule.defaultspread import spread_by_default
@@ -26,6 +29,7 @@ from nodesmith.model.pod import Pod, TopologySpreadConstraint
 UNPLACED: Final = 1
 BAD_INPUT: Final = 2
 _WIDTH_OF_A_FILE: Final = 140
+_LOOKED_AT: Final = " (of a folder, files that end in .yaml, .yml, .json or .gz are read)"
 
 
 class Output(StrEnum):
@@ -38,14 +42,18 @@ class Output(StrEnum):
 
 def read_problem(paths: Sequence[Path], catalog: Path | None, options: Options) -> Problem:
     """The question that manifests ask. Exits with every fault told when they cannot be understood."""
-    loaded = load(paths)
-    faults = [str(fault) for fault in loaded.faults]
-    is_bad = bool(errors(loaded.faults))
+    reading = _read(paths)
+    loaded = assemble(Reading(reading.documents, reading.faults))
+    faults = [*reading.empty, *(str(fault) for fault in loaded.faults)]
+    is_bad = bool(errors(loaded.faults)) or bool(reading.empty)
     types = Catalogue(())
     try:
         types = read_types(catalog)
-    except (CatalogError, OSError) as error:
+    except CatalogError as error:
         faults.append(f"error: {error}")
+        is_bad = True
+    except OSError as error:
+        faults.append(f"error: {catalog}: {error.strerror or error}")
         is_bad = True
     if is_bad:
         refuse(faults)
@@ -57,6 +65,29 @@ def read_problem(paths: Sequence[Path], catalog: Path | None, options: Options) 
         typer.echo(line, err=True)
     pods = (*pods_to_place(snapshot), *_room(loaded))
     return spread_by_default(Problem(snapshot, offered.catalog, pods, options=options))
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read; `empty` are lines about paths that hold nothing."""
+
+    documents: tuple[Document, ...]
+    faults: tuple[Fault, ...]
+    empty: tuple[str, ...]
+
+
+def _read(paths: Sequence[Path]) -> _Read:
+    """The documents of all paths, `-` being what comes by standard input."""
+    documents: list[Document] = []
+    faults: list[Fault] = []
+    empty: list[str] = []
+    for path in paths:
+        reading = read_documents(sys.stdin.read(), STDIN) if str(path) == STDIN else read_paths([path])
+        documents.extend(reading.documents)
+        faults.extend(reading.faults)
+        if not reading.faults and not any(is_object(each.data) for each in reading.documents):
+            empty.append(f"error: {path}: there is no Kubernetes object in it{_LOOKED_AT if path.is_dir() else ''}")
+    return _Read(tuple(documents), tuple(faults), tuple(empty))
 
 
 def _overlay_lines(offered: Overlaid) -> Iterator[str]:

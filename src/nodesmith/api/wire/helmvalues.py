@@ -59,6 +59,7 @@ class SettingsWire(Wire, frozen=True, kw_only=True):
     reservedENIs: str | int | None = None  # noqa: N815 - as above
     nominate_pods: bool | None = None
     ignoreDRARequests: bool | None = None  # noqa: N815 - as above
+    scheduler_config: str | None = None
     disable_cluster_state_observability: bool | None = None
     disable_dry_run: bool | None = None
     ami_refresh_interval: Annotated[str | None, _DURATION] = None

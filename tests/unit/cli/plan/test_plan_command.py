@@ -59,12 +59,27 @@ def test_every_fault_of_the_input_is_told_at_once(tmp_path: Path) -> None:
         assert told in shown.stderr
 
 
+def test_what_holds_no_object_is_bad_input_and_stdin_is_read(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("hello\n")
+    (tmp_path / "values.yaml").write_text("replicas: 3\n")
+    named = [tmp_path / "empty", tmp_path / "notes.txt", tmp_path / "values.yaml"]
+    refused = plan(*(each for path in named for each in ("-f", str(path))), *write(tmp_path))
+    assert refused.exit_code == 2
+    told = refused.stderr.splitlines()
+    assert [line.split(": ")[1] for line in told] == [str(path) for path in named]
+    assert all("there is no Kubernetes object in it" in line for line in told)
+    files = write(tmp_path)
+    piped = CliRunner().invoke(build(["plan"]), ["plan", "-f", "-", *files[2:]], input=Path(files[1]).read_text())
+    assert piped.stdout == plan(*files).stdout
+
+
 @pytest.mark.parametrize("catalog", ["missing.json"])
 def test_a_catalogue_that_cannot_be_read_is_bad_input(tmp_path: Path, catalog: str) -> None:
     files = write(tmp_path)
     shown = plan(*files[:2], "--catalog", str(tmp_path / catalog))
     assert shown.exit_code == 2
-    assert catalog in shown.stderr
+    assert shown.stderr == f"error: {tmp_path / catalog}: No such file or directory\n"
 
 
 def test_without_a_catalogue_the_providers_own_serves(tmp_path: Path) -> None:
