@@ -187,8 +187,7 @@ class Pod:
             and self.is_active
             and not self.node_name
             and not self.has_scheduling_gates
-            and not self.is_owned_by_daemonset
-            and not self.is_owned_by_node
+            and not (self.meta.owners and (self.is_owned_by_daemonset or self.is_owned_by_node))
         )
 
     @property

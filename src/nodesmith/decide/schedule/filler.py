@@ -83,8 +83,18 @@ class Filler:
         while queues:
             free = np.maximum(packing.free[bin_], NEARLY_NOTHING)
             share = np.maximum.reduce(requests / free[:, None])
-            score = base + worth / (share * float(free @ units))
-            score[share > 1] = GONE
+            fits = share <= 1
+            if 2 * np.count_nonzero(fits) <= len(queues):
+                # What has grown too large for the machine stays so: only the others are scored from here on.
+                kept = fits.nonzero()[0]
+                requests, base, worth, share = requests[:, kept], base[kept], worth[kept], share[kept]
+                queues, fits = [queues[at] for at in kept.tolist()], fits[kept]
+                if not queues:
+                    break
+            share *= float(free @ units)
+            np.divide(worth, share, out=share)
+            share += base
+            score = np.where(fits, share, GONE)
             at = int(score.argmax())
             if score[at] == GONE:
                 break

@@ -6,6 +6,7 @@ out. Pods that no trial tells apart are one kind; of many kinds it looks at a sa
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -84,37 +85,59 @@ class Trials:
         if len(here) > SAMPLE:
             here = here[np.linspace(0, len(here) - 1, SAMPLE).astype(np.int64)]
             left = left * (float(left.sum()) / float(left[here].sum()))
-        units = market.units
+        units, offers = market.units, held.offers[ranks]
         rooms = np.maximum(held.rooms[ranks], 1).astype(np.float64)
-        free = rooms - self._requests[:, seed]
-        worth = np.full(len(ranks), float(self._requests[:, seed] @ units[self._group[seed]]))
+        own = self._requests[:, seed]
+        paper = Paper(rooms - own, np.full(len(ranks), float(own @ units[self._group[seed]])))
         if not len(here):
-            return worth
-        offers = held.offers[ranks]
-        admits = market.admits[:, offers][self._group[here]].T
-        requests = self._requests[:, here]
-        each_worth = (requests * units[self._group[here]].T).sum(axis=0)
-        balance = market.balance(offers, rooms)
+            return paper.worth
+        requests, balance = self._requests[:, here], market.balance(offers, rooms)
         base = self._tier[here] + 0.5 * SIZE_SHARE * _largest_share(requests, rooms)
-        base[~admits] = GONE
-        suits = 0.5 * (balance @ requests)
+        base[~market.admits[:, offers][self._group[here]].T] = GONE
         stock = np.ceil(np.minimum(left[here], self._most[here]))[None].repeat(len(ranks), axis=0)
-        shapes = np.arange(len(ranks))
+        paper.fill(requests, (requests * units[self._group[here]].T).sum(axis=0), base, balance, stock)
+        return paper.worth
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """Machines that are filled on paper: what is free of each, a row each, and what is on it worth."""
+
+    free: Values
+    worth: Values
+
+    def fill(self, requests: Values, each_worth: Values, base: Values, balance: Values, stock: Values) -> None:
+        """Nothing more fits.
+
+        Args:
+            requests: of each kind, a row a resource.
+            each_worth: what a pod of each kind is worth.
+            base: by machine and kind what the kind scores there whatever is free; changed.
+            balance: by machine what a unit of each resource counts for.
+            stock: by machine and kind how many pods it may take; changed.
+        """
+        free, worth = self.free, self.worth
+        suits, by_kind = 0.5 * (balance @ requests), np.ascontiguousarray(requests.T)
+        starts = np.arange(len(free)) * len(by_kind)
         while True:
-            free = np.maximum(free, NEARLY_NOTHING)
+            np.maximum(free, NEARLY_NOTHING, out=free)
             share = _largest_share(requests, free)
-            score = base + suits / (share * (free * balance).sum(axis=1)[:, None])
-            score[share > 1] = GONE
+            score = share * (free * balance).sum(axis=1)[:, None]
+            np.divide(suits, score, out=score)
+            score += base
+            np.putmask(score, share > 1, GONE)
             best = score.argmax(axis=1)
-            asked = share[shapes, best]
-            taken = np.minimum(stock[shapes, best], 1 + np.floor(1 / asked + ROUNDING) // PART_AT_ONCE)
-            taken[score[shapes, best] == GONE] = 0
+            at = starts + best  # one kind for each machine, in the arrays laid out flat
+            there = stock.take(at)
+            taken = np.minimum(there, 1 + np.floor(1 / share.take(at) + ROUNDING) // PART_AT_ONCE)
+            taken[score.take(at) == GONE] = 0
             if not taken.any():
-                return worth
-            free -= requests[:, best].T * taken[:, None]
-            worth += each_worth[best] * taken
-            stock[shapes, best] -= taken
-            base[shapes, best] = np.where(stock[shapes, best] > 0, base[shapes, best], GONE)
+                return
+            free -= by_kind.take(best, axis=0) * taken[:, None]
+            worth += each_worth.take(best) * taken
+            there -= taken
+            stock.put(at, there)
+            base.put(at[there <= 0], GONE)
 
 
 def _largest_share(requests: Values, rooms: Values) -> Values:

@@ -46,7 +46,7 @@ class Grouping:
     def _gather(self) -> dict[object, Gathered]:
         gathered: dict[object, Gathered] = {}
         quick: dict[tuple[int, int, str, bool], Gathered] = {}
-        for pod in sorted(self._problem.pods, key=age):
+        for pod in by_age(self._problem.pods):
             is_mover = not pod.is_provisionable
             handle = (id(pod.spec), id(pod.meta.labels), pod.meta.namespace, is_mover)
             known = quick.get(handle)
@@ -101,6 +101,11 @@ def _named(alternatives: Iterable[Requirements]) -> Iterable[tuple[str, frozense
     for alternative in alternatives:
         for requirement in alternative:
             yield requirement.key, requirement.values
+
+
+def by_age(pods: Iterable[Pod]) -> list[Pod]:
+    """The pods in the order of their `age`; moments are compared last, since most are the same and dear to compare."""
+    return sorted(sorted(pods, key=lambda pod: (pod.meta.uid, pod.key)), key=lambda pod: pod.meta.created_at)
 
 
 def age(pod: Pod) -> tuple[datetime, str, str]:

@@ -52,7 +52,7 @@ class Market:
     """The groups of a world, each known by the offers that its classes admit without their preferences.
 
     `admits` says so, a row a group; `worth` is what it is worth to have machines for them, `units` its prices, a row a
-    group.
+    group. What is settled is taken off `demand` when it is asked for.
     """
 
     def __init__(self, world: World) -> None:
@@ -70,11 +70,13 @@ class Market:
                 packed.append(flags)
             self.group_of.append(group)
         self.masks = packed
-        self.demand = np.zeros((len(packed), len(world.dimensions.names)))
+        self._demand = np.zeros((len(packed), len(world.dimensions.names)))
+        self._due: list[tuple[int, int]] = []
         self.hosts = np.zeros(len(packed))
+        self._groups: NDArray[np.int64] = np.array(self.group_of, dtype=np.int64)
         self._counts: Flags = np.zeros(len(world.classes), dtype=np.bool_)
         self._count_demand()
-        self.start = self.demand.copy()
+        self.start = self._demand.copy()
         self._wider = self._containment()
         self.worth = [self._worth(group) for group in range(len(packed))]
         self.admits = np.array(packed, dtype=np.bool_).reshape(len(packed), len(world.offer_price))
@@ -91,14 +93,27 @@ class Market:
 
     def settle(self, each: PodClass, count: int) -> None:
         """So many pods of the class are placed: they demand no more."""
-        if self._counts[each.index]:
-            self.demand[self.group_of[each.index]] -= self._world.requests[each.index] * count
+        self._due.append((each.index, count))
+
+    @property
+    def demand(self) -> Values:
+        """What the pods of each group without a place ask for, a row a group; those that fit nowhere ask for none."""
+        if self._due:
+            classes, counts = np.array(self._due, dtype=np.int64).T
+            self._due = []
+            amounts = self._world.requests[classes] * (counts * self._counts[classes])[:, None]
+            np.subtract.at(self._demand, self._groups[classes], amounts)
+        return self._demand
+
+    @demand.setter
+    def demand(self, demand: Values) -> None:
+        self._demand, self._due = demand, []
 
     def company(self, group: int) -> tuple[Values, Values]:
         """What pods that could also go wherever the group can still demand, and what a unit is worth to them."""
         wider = self._wider[group]
         if not len(wider):
-            return np.zeros(self.demand.shape[1]), np.zeros(self.demand.shape[1])
+            return np.zeros(self._demand.shape[1]), np.zeros(self._demand.shape[1])
         demand = self.demand[wider].sum(axis=0)
         units = np.min([self.worth[each].units for each in wider], axis=0)
         return demand, units
@@ -129,7 +144,7 @@ class Market:
         return np.array([ranks[level] for level in levels], dtype=np.int64)
 
     def _count_demand(self) -> None:
-        world, groups = self._world, np.array(self.group_of, dtype=np.int64)
+        world, groups = self._world, self._groups
         counts = np.array([each.count for each in world.classes], dtype=np.int64)
         for group, flags in enumerate(self.masks):
             mine, rooms = np.flatnonzero(groups == group), self.shelf(flags).rooms
@@ -138,7 +153,7 @@ class Market:
             holding = np.logical_and.reduce(rooms[None] >= requests[:, None], axis=2)
             fits: Flags = np.logical_or.reduce(holding, axis=1)
             self._counts[mine[fits]] = True
-            self.demand[group] = (requests[fits] * counts[mine[fits], None]).sum(axis=0)
+            self._demand[group] = (requests[fits] * counts[mine[fits], None]).sum(axis=0)
         forced: dict[tuple[int, int], float] = {}
         for each, group, demands in zip(world.classes, self.group_of, self._counts.tolist(), strict=True):
             for rule in world.rulebook.rules[each.index][0].hosts if demands else ():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from nodesmith.decide.schedule.buyer import Buyer
@@ -94,9 +95,15 @@ class Attempt:
         Between equals the one whose machines were filled one by one.
         """
         improver = self._settled()
+        return self._left_over(), self._passed_over(), improver.price, len(improver.prices), not self._strategy.fills
+
+    def _passed_over(self) -> int:
+        """How early the turn of the pods left over is, the later ones counting least."""
+        left = self._crowd.leftover()
+        if not left:
+            return 0
         turns = {each.index: turn for turn, each in enumerate(reversed(_by_size(self._crowd)))}
-        passed_over = sum(turns[index] * count for index, count in self._crowd.leftover().items())
-        return self._left_over(), passed_over, improver.price, len(improver.prices), not self._strategy.fills
+        return sum(turns[index] * count for index, count in left.items())
 
     def _left_over(self) -> tuple[int, ...]:
         """How many pods are left over: first those that are more than room to be kept, then by priority."""
@@ -280,11 +287,11 @@ def _dearest_first(crowd: Crowd) -> list[PodClass]:
 
 
 def _sorted_by(classes: Iterable[PodClass], first: str, second: str) -> list[PodClass]:
-    return sorted(classes, key=lambda each: (-_asked(each, first), -_asked(each, second), age(each.pods[0])))
+    def key(each: PodClass) -> tuple[int, int, tuple[datetime, str, str]]:
+        asked = dict(each.spec.requests)
+        return -asked.get(first, 0), -asked.get(second, 0), age(each.pods[0])
 
-
-def _asked(each: PodClass, name: str) -> int:
-    return dict(each.spec.requests).get(name, 0)
+    return sorted(classes, key=key)
 
 
 KARPENTER: Final = Strategy("karpenter", LargestShop, _by_size)

@@ -66,6 +66,7 @@ class Case:
         self.rooms: Final = {room.name: room for room in map(self._room, problem.snapshot.nodes) if room is not None}
         self.on_claim: Final[dict[int, list[Pod]]] = defaultdict(list)
         self.on_node: Final[dict[str, list[Pod]]] = defaultdict(list)
+        self.keys_on_claim: Final[dict[int, list[str]]] = defaultdict(list)
         self._read_placements()
         self._volumes = Volumes(problem.snapshot.storage, self.constraints)
         self._volumes_of: dict[str, tuple[Volume, ...]] = {}
@@ -143,6 +144,7 @@ class Case:
                 continue
             if isinstance(placement, OnClaim):
                 self.on_claim[placement.index].append(pod)
+                self.keys_on_claim[placement.index].append(key)
             elif isinstance(placement, OnNode):
                 self.on_node[placement.node].append(pod)
 

@@ -22,6 +22,7 @@ from nodesmith.plan.schedule import PlannedClaim
 
 def check_claims(case: Case) -> Iterator[Violation]:
     """What is wrong with the machines to buy, each on its own."""
+    faultless = set[object]()
     for index, claim in enumerate(case.plan.claims):
         pool = case.pools.get(claim.pool_name)
         shape = case.shape_of(claim)
@@ -30,7 +31,7 @@ def check_claims(case: Case) -> Iterator[Violation]:
             code = Code.NODEPOOL_UNKNOWN if pool is None else Code.NODEPOOL_UNUSABLE
             yield Violation(code, (claim_name(index), claim.pool_name), detail)
             continue
-        yield from _Claim(case, index, claim, shape).check()
+        yield from _Claim(case, index, claim, shape).check(faultless)
 
 
 class _Claim:
@@ -43,17 +44,33 @@ class _Claim:
         self.shape = shape
         self.pods = case.on_claim.get(index, [])
         self.specs = {id(pod.spec): pod for pod in self.pods}
-        self.types: Amounts = shape.market.numbers(claim.instance_types)
+        self.listed = shape.listed(claim.instance_types)
+        self.types: Amounts = self.listed.numbers
 
-    def check(self) -> Iterator[Violation]:
-        """Everything that is wrong with it."""
-        yield from self._pool()
-        yield from self._types()
-        yield from self._pods()
+    def check(self, faultless: set[object]) -> Iterator[Violation]:
+        """Everything that is wrong with it.
+
+        What was found to have no fault is remembered in `faultless`: for claims that say the same, but for their pods,
+        and for pods of one spec on them.
+        """
+        claim = self.claim
+        said = (claim.pool_name, claim.requirements, claim.instance_types, claim.cheapest)
+        alike = (*map(id, said), claim.is_min_values_relaxed)
+        if alike not in faultless:
+            found = [*self._pool(), *self._types(), *self._min_values(), *self._cheapest()]
+            yield from found
+            if not found:
+                faultless.add(alike)
+        for spec, pod in self.specs.items():
+            if (spec, alike) not in faultless:
+                found = list(self._pod(pod))
+                yield from found
+                if not found:
+                    faultless.add((spec, alike))
+        for pod in self.pods:
+            yield from self._volumes_of(pod)
         yield from self._fit()
         yield from self._ports()
-        yield from self._min_values()
-        yield from self._cheapest()
 
     def _fault(self, code: Code, detail: str, *objects: str) -> Violation:
         return Violation(code, (self.name, *objects), detail)
@@ -75,8 +92,8 @@ class _Claim:
         if not self.claim.instance_types:
             yield self._fault(Code.CLAIM_NO_TYPES, "lists no instance type")
         yield from self._names()
-        launchable = self.shape.launchable[self.types]
-        if not launchable.all():
+        if len(self.listed.launchable) < len(self.types):
+            launchable = self.shape.launchable[self.types]
             yield from (self._unlaunchable(int(number)) for number in self.types[~launchable])
 
     def _names(self) -> Iterator[Violation]:
@@ -99,18 +116,16 @@ class _Claim:
                 return self._fault(Code.TYPE_INCOMPATIBLE, f"its {key} is not what the claim asks", name)
         return self._fault(Code.NO_OFFERING, "has no available offering that the claim allows", name)
 
-    def _pods(self) -> Iterator[Violation]:
-        for pod in self.specs.values():
-            taint = repelling(self.shape.pool.taints, pod.spec.tolerations)
-            if taint is not None:
-                yield self._fault(Code.TAINT, f"does not tolerate {taint} of {self.shape.pool.name}", pod.key)
-            if pod.spec.has_resource_claims:
-                yield self._fault(Code.RESOURCE_CLAIMS, "asks for devices that nobody can promise", pod.key)
-            unmet = self._where(self.shape.unmet(self.case.constraint(pod.spec)))
-            if unmet or pod.spec.has_match_fields:
-                yield self._fault(Code.POD_REQUIREMENT, f"its node selector can fail on {unmet or 'fields'}", pod.key)
-        for pod in self.pods:
-            yield from self._volumes_of(pod)
+    def _pod(self, pod: Pod) -> Iterator[Violation]:
+        """What is wrong with a pod of such a spec on the claim, its volumes left out."""
+        taint = repelling(self.shape.pool.taints, pod.spec.tolerations)
+        if taint is not None:
+            yield self._fault(Code.TAINT, f"does not tolerate {taint} of {self.shape.pool.name}", pod.key)
+        if pod.spec.has_resource_claims:
+            yield self._fault(Code.RESOURCE_CLAIMS, "asks for devices that nobody can promise", pod.key)
+        unmet = self._where(self.shape.unmet(self.case.constraint(pod.spec)))
+        if unmet or pod.spec.has_match_fields:
+            yield self._fault(Code.POD_REQUIREMENT, f"its node selector can fail on {unmet or 'fields'}", pod.key)
 
     def _volumes_of(self, pod: Pod) -> Iterator[Violation]:
         for volume in self.case.volumes(pod):
@@ -130,13 +145,13 @@ class _Claim:
 
     def _fit(self) -> Iterator[Violation]:
         requests = summed(pod.spec for pod in self.pods)
-        need = self.shape.market.amounts([requests])[0]
-        types = self.types[self.shape.launchable[self.types]]
-        for number in types[(self.shape.room[types] < need).any(axis=1)]:
-            kind = self.shape.market.types[int(number)]
-            left = dict(zip(self.shape.market.resources, self.shape.room[number].tolist(), strict=True))
-            lacking = format_resources(_lacking(requests, left))
-            yield self._fault(Code.FIT, f"lacks {lacking} beside its daemons", kind.name)
+        if not self.listed.holds(requests):
+            need, types = self.shape.market.amounts([requests])[0], self.listed.launchable
+            for number in types[(self.shape.room[types] < need).any(axis=1)]:
+                kind = self.shape.market.types[int(number)]
+                left = dict(zip(self.shape.market.resources, self.shape.room[number].tolist(), strict=True))
+                lacking = format_resources(_lacking(requests, left))
+                yield self._fault(Code.FIT, f"lacks {lacking} beside its daemons", kind.name)
         stated = shortfall(requests, self.claim.requests)
         if stated:
             yield self._fault(Code.REQUESTS, f"states {format_resources(stated)} less than its pods ask")
@@ -184,7 +199,7 @@ class _Claim:
         stated, market = self.claim.cheapest, self.shape.market
         if not len(self.types):
             return
-        lowest = int(self.shape.lowest_price[self.types].min())
+        lowest = self.listed.lowest_price
         number = market.number.get(stated.instance_type)
         price = LARGEST if stated.price is None else stated.price.picos
         if number is None or number not in self.types or not self._offers(number, price):

@@ -21,7 +21,7 @@ def check_entries(case: Case) -> Iterator[Violation]:
         if isinstance(placement, OnClaim) and not 0 <= placement.index < len(claims):
             yield Violation(Code.CLAIM_INDEX, (key, claim_name(placement.index)), f"there are {len(claims)} claims")
     for index, claim in enumerate(claims):
-        placed = sorted(pod.key for pod in case.on_claim.get(index, ()))
+        placed = sorted(case.keys_on_claim.get(index, ()))
         if not placed:
             yield Violation(Code.CLAIM_EMPTY, (claim_name(index),), "holds no pod")
         listed = sorted(claim.pods)

@@ -67,19 +67,22 @@ _Domain = tuple[_Tally, str]
 
 @dataclass(slots=True, eq=False)
 class _Batch:
-    """Pods of a class that count in the same domains: how many there are, and how many are left."""
+    """Pods of a class that count in the same domains: how many there are, and how many are left.
+
+    `rules` say where each binds them, and whether they count there.
+    """
 
     number: int
-    rules: tuple[tuple[Rule, _Tally, str], ...]
+    rules: tuple[tuple[Rule, _Tally, str, bool], ...]
     counted: tuple[tuple[_Tally, str], ...]
     size: int
     left: int = 0
 
     def obstacle(self) -> tuple[_Tally, str, int] | None:
         """The domain too full for one of them to have come last, and what it would bear; None when it could have."""
-        for rule, tally, value in self.rules:
+        for rule, tally, value, is_counted in self.rules:
             count, least = tally.counts.get(value, 0), tally.least
-            if (tally, value) in self.counted:
+            if is_counted:
                 count -= 1
                 least = min(least, count)
             if tally.table.domains < (rule.constraint.min_domains or 1):
@@ -138,13 +141,15 @@ class _Undoing:
             if self._spread.takes_part(tally.table, place) and (value := place.value(tally.table.key)) is not None
         )
         rules = tuple(
-            (rule, self._tallies[rule.table], value)
+            (rule, tally := self._tallies[rule.table], value, (tally, value) in counted)
             for rule in self._spread.rules.get(known, ())
             if rule.table in self._tallies and (value := place.value(rule.table.key)) is not None
         )
         if counted or rules:
-            key = (known, counted, tuple(value for _, _, value in rules))
-            batch = self._batches.setdefault(key, _Batch(len(self._batches), rules, counted, 0))
+            key = (known, counted, tuple(value for _, _, value, _ in rules))
+            batch = self._batches.get(key)
+            if batch is None:
+                batch = self._batches[key] = _Batch(len(self._batches), rules, counted, 0)
             batch.size += number
 
 

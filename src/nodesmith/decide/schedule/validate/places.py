@@ -107,7 +107,9 @@ class PlaceBuilder:
 
     def _with_new(self, place: Place, pods: Iterable[Pod]) -> Place:
         for pod in pods:
-            place.examples.setdefault(self._count(place.new, pod), pod.key)
+            known = self._count(place.new, pod)
+            if known not in place.examples:
+                place.examples[known] = pod.key
         return place
 
     def _count(self, counts: dict[PodClass, int], pod: Pod) -> PodClass:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from nodesmith.decide.schedule.validate.labels import NodeConstraint
-from nodesmith.decide.schedule.validate.market import Amounts, Market, Mask
+from nodesmith.decide.schedule.validate.market import LARGEST, Amounts, Market, Mask
 from nodesmith.model.labels import HOSTNAME, INITIALIZED, INSTANCE_TYPE, NODEPOOL, REGISTERED
 from nodesmith.model.nodepool import NodePool
 from nodesmith.model.pod import HostPort, PodSpec
@@ -45,6 +45,25 @@ def template_requirements(pool: NodePool) -> Requirements:
     return pool.requirements & Requirements.from_labels(pool.labels) & Requirements.from_labels(ours)
 
 
+class Listed:
+    """Claims of one shape that list the same types: `numbers` are those, each once, `launchable` those that can be had.
+
+    `room` is the least that any of the launchable ones leaves for pods, by resource; `lowest_price` the lowest of all.
+    """
+
+    def __init__(self, shape: Shape, names: tuple[str, ...]) -> None:
+        self.names: Final = names  # kept, so that no other tuple gets its id
+        self.numbers: Final[Amounts] = shape.market.numbers(names)
+        self.launchable: Final[Amounts] = self.numbers[shape.launchable[self.numbers]]
+        self.lowest_price = int(shape.lowest_price[self.numbers].min(initial=LARGEST))
+        least = shape.room[self.launchable].min(axis=0, initial=LARGEST).tolist()
+        self.room: Final[Mapping[str, int]] = dict(zip(shape.market.resources, least, strict=True))
+
+    def holds(self, amounts: Mapping[str, int]) -> bool:
+        """Whether every launchable type has room for the amounts."""
+        return all(amounts.get(name, 0) <= left for name, left in self.room.items())
+
+
 class Shape:
     """The outcomes open to claims of `pool` that ask `requirements` besides its template."""
 
@@ -59,6 +78,14 @@ class Shape:
         self.launchable = market.by_type(self.outcomes)
         self.lowest_price = market.lowest_price(self.outcomes)
         self._unmet: dict[NodeConstraint, Mask | None] = {}
+        self._listed: dict[int, Listed] = {}
+
+    def listed(self, names: tuple[str, ...]) -> Listed:
+        """What claims that list these types have in common."""
+        known = self._listed.get(id(names))
+        if known is None:
+            known = self._listed[id(names)] = Listed(self, names)
+        return known
 
     def _find_outcomes(self, joint: Requirements) -> Mask:
         """The offerings that the claims may turn into, whatever types they list."""

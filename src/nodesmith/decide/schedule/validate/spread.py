@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from nodesmith.decide.schedule.validate.classes import Classes, PodClass
+from nodesmith.decide.schedule.validate.labels import NodeConstraint
 from nodesmith.decide.schedule.validate.places import Place
 from nodesmith.decide.schedule.validate.shape import repelling
 from nodesmith.decide.schedule.validate.violation import Code, Violation
 from nodesmith.model.labels import HOSTNAME
 from nodesmith.model.pod import TopologySpreadConstraint
+from nodesmith.model.taints import Toleration
 
 Open = Mapping[tuple[PodClass, str], frozenset[str]]
 """For a class and a topology key the domains, with nodes or without, where a new node could take its pods."""
@@ -66,6 +68,7 @@ class Spread:
             for known in {**place.new, **place.running}:
                 self._where[known].append(place)
         self._tables: dict[tuple[object, ...], Table] = {}
+        self._eligible: dict[tuple[object, ...], frozenset[int]] = {}
         placed = dict.fromkeys(known for place in places for known in place.new)
         self.rules: Final = {known: self.rules_of(known) for known in placed if known.spreads}
 
@@ -120,27 +123,26 @@ class Spread:
     def _table(self, known: PodClass, constraint: TopologySpreadConstraint) -> Table:
         keys = frozenset(each.topology_key for each in known.spreads)
         opened = self._open.get((known, constraint.topology_key), frozenset())
-        identity = (
-            known.namespace,
-            constraint.selector,
-            constraint.topology_key,
-            keys,
-            known.constraint if constraint.honor_node_affinity else None,
-            known.spec.tolerations if constraint.honor_node_taints else None,
-            opened,
-        )
+        affinity = known.constraint if constraint.honor_node_affinity else None
+        tolerations = known.spec.tolerations if constraint.honor_node_taints else None
+        inclusion = (keys, affinity, tolerations)
+        identity = (known.namespace, constraint.selector, constraint.topology_key, *inclusion, opened)
         if identity not in self._tables:
-            eligible = frozenset(self._eligible(known, constraint, keys))
-            self._tables[identity] = self._count(known, constraint, eligible, opened)
+            if inclusion not in self._eligible:
+                self._eligible[inclusion] = frozenset(self._included(*inclusion))
+            self._tables[identity] = self._count(known, constraint, self._eligible[inclusion], opened)
         return self._tables[identity]
 
-    def _eligible(self, known: PodClass, constraint: TopologySpreadConstraint, keys: Iterable[str]) -> Iterator[int]:
+    def _included(
+        self, keys: Iterable[str], affinity: NodeConstraint | None, tolerations: tuple[Toleration, ...] | None
+    ) -> Iterator[int]:
+        """The clusters that have all the labels, and that satisfy the affinity and are tolerated where that matters."""
         for number, (first, *_) in enumerate(self._clusters):
             if any(first.value(key) is None for key in keys):
                 continue
-            if constraint.honor_node_affinity and not first.option.admits(known.constraint):
+            if affinity is not None and not first.option.admits(affinity):
                 continue
-            if constraint.honor_node_taints and repelling(first.taints, known.spec.tolerations) is not None:
+            if tolerations is not None and repelling(first.taints, tolerations) is not None:
                 continue
             yield number
 
