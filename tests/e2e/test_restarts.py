@@ -9,13 +9,14 @@ from typing import Any, Final
 
 import pytest
 
+from nodesmith.adapters.clock import RealClock
 from nodesmith.api.kinds import EC2_NODE_CLASS, NODE, NODE_CLAIM, NODE_POOL, POD_DISRUPTION_BUDGET
 from nodesmith.sim.aws.control import FaultRule
-from tests.e2e.cases.leaving import BLOCKED, SMALL, is_tainted
+from tests.e2e.cases.leaving import BLOCKED, SMALL, TYPE, is_tainted
 from tests.e2e.controller import ControllerProcess
 from tests.e2e.mirror import is_true
 from tests.e2e.stage import Stage
-from tests.e2e.yard import NODE_CLASS, Yard, node_class
+from tests.e2e.yard import NODE_CLASS, Yard, needs, node_class
 
 NO_ELECTION: Final = {"DISABLE_LEADER_ELECTION": "true"}
 
@@ -106,6 +107,18 @@ async def _persist(work: Coroutine[Any, Any, None]) -> None:
 # --- kill -9 in the middle of each phase ---
 
 
+def test_killed_while_pods_are_collected(ground: Ground) -> None:
+    """Nothing was planned yet: what is pending is found again."""
+    ground.do(ground.yard.pool(template={"spec": SMALL}))
+    ground.do(ground.yard.deployment(replicas=3, cpu="1500m"))
+    ground.wait(lambda: len(ground.yard.pods()) == 3)
+    ground.actor.kill()
+    assert not ground.yard.claims()
+    ground.start_alone("after-collecting")
+    ground.do(ground.yard.until_running(3))
+    ground.settle(3)
+
+
 def test_killed_while_it_launches(ground: Ground) -> None:
     """The instances are there, and the controller never heard so: they are adopted, not bought again."""
     ground.stage.box.control.faults(FaultRule("ec2:CreateFleet", "slow", delay_s=2))
@@ -134,6 +147,42 @@ def test_killed_while_nodes_register(ground: Ground) -> None:
     ground.do(ground.yard.until_running(3))
     ground.wait(lambda: all(is_true(each, "Initialized") for each in ground.yard.claims().values()))
     ground.settle(3)
+
+
+def test_killed_while_a_node_initializes(ground: Ground) -> None:
+    """The node has joined, and waits for a daemon that takes its startup taint away."""
+    waiting = {"key": "example.com/starting", "effect": "NoSchedule"}
+    ground.do(ground.yard.pool(template={"spec": {**SMALL, "startupTaints": [waiting]}}))
+    ground.do(ground.yard.deployment(cpu="500m"))
+    ground.wait(lambda: any(is_true(each, "Registered") for each in ground.yard.claims().values()))
+    ground.actor.kill()
+    assert not is_true(ground.yard.claim(), "Initialized")
+    [name] = ground.yard.nodes()
+    ground.start_alone("after-joining")
+    ground.stage.kubectl("taint", "node", name, f"{waiting['key']}:{waiting['effect']}-")
+    ground.do(ground.yard.until_running(1))
+    ground.wait(lambda: is_true(ground.yard.claim(), "Initialized"))
+    ground.settle(1)
+
+
+def test_killed_while_an_instance_is_taken_back(ground: Ground) -> None:
+    """Told by EC2 that a spot instance ends, and killed before its pods have another: they run elsewhere in time."""
+    spot = [needs("karpenter.sh/capacity-type", "spot"), needs(TYPE, "m7g.large", "c7g.large")]
+    ground.do(ground.yard.pool(template={"spec": {"requirements": spot}}))
+    ground.do(ground.yard.deployment(cpu="500m"))
+    ground.do(ground.yard.until_running(1))
+    ground.wait(lambda: is_true(ground.yard.claim(), "Initialized"))
+    [old] = ground.yard.nodes()
+    [instance] = ground.do(ground.yard.instances())
+    ground.stage.box.control.timing(pending=timedelta(seconds=2))
+    ends_at = ground.stage.box.control.interrupt_spot(instance["InstanceId"])
+    ground.wait(lambda: len(ground.yard.claims()) == 2)
+    ground.actor.kill()
+    ground.start_alone("after-warning")
+    ground.wait(lambda: [each["spec"]["nodeName"] for each in ground.yard.running()] not in ([], [old]))
+    assert RealClock().now() < ends_at
+    ground.wait(lambda: old not in ground.yard.nodes())
+    ground.settle(1)
 
 
 def test_killed_while_a_node_drains(ground: Ground) -> None:

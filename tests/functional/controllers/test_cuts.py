@@ -1,4 +1,4 @@
-"""The process is killed at every effect of growing, shrinking and replacing, and the world ends the same.
+"""The process is killed at every effect of growing, shrinking, replacing and giving way, and the world ends the same.
 
 The world changes by effects alone, and what a process knows dies with it. So every point of the story is one after some
 effect, when it happened and nobody heard of it: all of those are tried, and some before an effect, when time has passed.
@@ -17,8 +17,9 @@ import pytest
 from nodesmith.adapters.memory.cloud import MemoryCloud
 from nodesmith.decide.lifecycle.command_record import COMMAND
 from nodesmith.model.taints import DISRUPTED
+from nodesmith.ports.queue import InterruptionKind
 from nodesmith.sim.clock import VirtualClock, run
-from tests.functional.controllers.cutting import CutCloud, CutCluster, Scissors
+from tests.functional.controllers.cutting import CutCloud, CutCluster, CutQueue, Scissors
 from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node_pool
 
 SETTLE = timedelta(seconds=20)
@@ -61,11 +62,21 @@ def _is_small(world: SmallWorld) -> bool:
     return types == ["m7g.large"] and len(world.nodes()) == 1 and world.all_running()
 
 
+def _interrupt(world: SmallWorld) -> None:
+    (machine,) = world.machines()
+    world.queue.send(InterruptionKind.SPOT_INTERRUPTED, machine.machine.provider_id.rsplit("/", 1)[-1])
+
+
+def _is_elsewhere(world: SmallWorld) -> bool:
+    return len(world.cloud.rented) > 1 and len(world.machines()) == len(world.claims()) == 1 and _is_grown(world)
+
+
 PHASES = {
     "grow": Phase(lambda _: None, lambda world: _two_apps(world, 2), _is_grown, 2),
     "shrink": Phase(lambda world: _two_apps(world, 2), lambda world: _two_apps(world, 0), _is_gone, 2),
     # A command that is taken back leaves its replacement, to which the pods then move.
     "replace": Phase(_outgrown, lambda world: world.app("big", 0), _is_small, 3),
+    "interrupt": Phase(lambda world: world.app("web", 1), _interrupt, _is_elsewhere, 2),
 }
 
 
@@ -73,13 +84,14 @@ EFFECTS = {
     "grow": {"create NodeClaim", "create Machine", "patch NodeClaim", "patch Node", "tag Machine"},
     "shrink": {"delete NodeClaim", "delete Machine", "delete Node", "patch Node"},
     "replace": {"create NodeClaim", "create Machine", "delete NodeClaim", "evict Pod", "delete Machine"},
+    "interrupt": {"create NodeClaim", "delete NodeClaim", "evict Pod", "delete Machine", "delete messages"},
 }
 """What is sure to be among the effects of each."""
 
 
 async def _story(clock: VirtualClock, scissors: Scissors, phase: Phase) -> list[tuple[str, ...]]:
     world = SmallWorld(clock)
-    if phase is PHASES["replace"]:
+    if phase in (PHASES["replace"], PHASES["interrupt"]):
         world.apply(NODE_CLASS, node_pool(requirements=SIZES))
     else:
         world.apply(NODE_CLASS, node_pool("arm"), node_pool("amd"))
@@ -104,7 +116,8 @@ async def _story(clock: VirtualClock, scissors: Scissors, phase: Phase) -> list[
 async def _until_cut(world: SmallWorld, scissors: Scissors, phase: Phase) -> bool:
     """Run controllers until they are cut (True), or until the phase is over."""
     cluster, cloud = CutCluster(world.cluster, scissors), CutCloud(world.cloud, scissors)
-    async with world.controlled(cluster=cluster, cloud=cloud, seed=11):
+    queue = CutQueue(world.queue, scissors)
+    async with world.controlled(cluster=cluster, cloud=cloud, queue=queue, seed=11):
         for _ in range(1200):
             if scissors.cut.is_set() or phase.is_over(world):
                 return scissors.cut.is_set()
