@@ -138,6 +138,97 @@ def test_the_role_knows_overlays_and_buffers_when_they_are_switched_on(helm: Hel
     assert resources("capacityBuffer=true") - plain == buffers
 
 
+def test_what_nobody_says_is_as_in_karpenters_chart(helm: Helm) -> None:
+    made = helm.template("--set=settings.clusterName=shop")
+    deployment = only(made, "Deployment")["spec"]
+    assert (deployment["replicas"], deployment["revisionHistoryLimit"]) == (2, 10)
+    assert deployment["strategy"] == {"rollingUpdate": {"maxUnavailable": 1}}
+    pod = deployment["template"]["spec"]
+    assert pod["priorityClassName"] == "system-cluster-critical"
+    assert pod["securityContext"] == {"fsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert pod["nodeSelector"] == {"kubernetes.io/os": "linux"}
+    assert pod["tolerations"] == [{"key": "CriticalAddonsOnly", "operator": "Exists"}]
+    assert (pod["dnsPolicy"], "hostNetwork" in pod) == ("ClusterFirst", False)
+    [term] = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert term["matchExpressions"] == [{"key": "karpenter.sh/nodepool", "operator": "DoesNotExist"}]
+    [apart] = pod["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert apart["topologyKey"] == "kubernetes.io/hostname"
+    [spread] = pod["topologySpreadConstraints"]
+    assert (spread["maxSkew"], spread["topologyKey"], spread["whenUnsatisfiable"]) == (
+        1,
+        "topology.kubernetes.io/zone",
+        "DoNotSchedule",
+    )
+    container = controller_of(made)
+    assert "resources" not in container
+    assert {each["name"]: each["containerPort"] for each in container["ports"]} == {"http-metrics": 8080, "http": 8081}
+    probes = {name: container[name] for name in ("livenessProbe", "readinessProbe")}
+    assert {
+        name: (each["httpGet"], each["initialDelaySeconds"], each["timeoutSeconds"]) for name, each in probes.items()
+    } == {
+        "livenessProbe": ({"path": "/healthz", "port": "http"}, 30, 30),
+        "readinessProbe": ({"path": "/readyz", "port": "http"}, 5, 30),
+    }
+
+
+def test_the_charts_settings_are_the_programs_defaults(helm: Helm) -> None:
+    environment = environment_of(helm.template("--set=settings.clusterName=shop"))
+    assert load([], environment) == load(["--cluster-name=shop", "--karpenter-service=karpenter"], {})
+
+
+def test_the_budget_the_service_and_the_monitor_are_about_the_controllers_pods(helm: Helm) -> None:
+    made = helm.template(f"--values={CHART.parents[1] / 'tests/e2e/data/values/monitored.yaml'}")
+    labels = only(made, "Deployment")["spec"]["template"]["metadata"]["labels"].items()
+    budget = only(made, "PodDisruptionBudget")
+    assert (budget["metadata"]["name"], budget["spec"]["maxUnavailable"]) == ("karpenter", 1)
+    service, monitor = only(made, "Service"), only(made, "ServiceMonitor")
+    for selector in (budget["spec"]["selector"]["matchLabels"], service["spec"]["selector"]):
+        assert selector
+        assert selector.items() <= labels
+    [port] = service["spec"]["ports"]
+    assert (port["name"], port["port"], port["targetPort"]) == ("http-metrics", 8080, "http-metrics")
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": [service["metadata"]["namespace"]]}
+    assert monitor["spec"]["sampleLimit"] == 50000
+    assert monitor["spec"]["endpoints"] == [{"port": "http-metrics", "path": "/metrics", "interval": "30s"}]
+
+
+def test_the_controller_is_told_what_it_was_given(helm: Helm) -> None:
+    made = helm.template(f"--values={CHART.parents[1] / 'tests/e2e/data/values/as-written.yaml'}")
+    told = {each["name"]: each["valueFrom"] for each in controller_of(made)["env"] if "valueFrom" in each}
+    assert {name: told[name]["resourceFieldRef"]["resource"] for name in ("CPU_REQUESTS", "MEMORY_LIMIT")} == {
+        "CPU_REQUESTS": "requests.cpu",
+        "MEMORY_LIMIT": "limits.memory",
+    }
+    assert told["CPU_REQUESTS"]["resourceFieldRef"]["divisor"] == "1m"
+    assert told["SYSTEM_NAMESPACE"] == {"fieldRef": {"fieldPath": "metadata.namespace"}}
+
+
+def test_who_administers_the_cluster_may_change_the_manifests(helm: Helm) -> None:
+    roles = [each for each in helm.template("--set=settings.clusterName=shop") if each["kind"] == "ClusterRole"]
+    [admin] = [each for each in roles if each["metadata"]["name"] == "karpenter-admin"]
+    assert admin["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-admin"] == "true"
+    assert {resource for rule in admin["rules"] for resource in rule["resources"]} >= {
+        "nodepools",
+        "nodeclaims",
+        "ec2nodeclasses",
+    }
+
+
+def test_the_crds_are_the_same_in_a_chart_of_their_own(helm: Helm) -> None:
+    shipped = {
+        each["metadata"]["name"]: each
+        for file in (CHART / "crds").glob("*.yaml")
+        for each in [yaml.safe_load(file.read_text())]
+    }
+    made = {each["metadata"]["name"]: each for each in helm.template(chart=ROOT / "charts" / "nodesmith-crd")}
+    assert made == shipped
+    assert len(made) == 5
+    marked = helm.template("--set=additionalAnnotations.owner=platform", chart=ROOT / "charts" / "nodesmith-crd")
+    assert {each["metadata"]["annotations"]["owner"] for each in marked} == {"platform"}
+
+
 def test_terms_without_a_selector_mean_the_controllers_own_pods(helm: Helm) -> None:
     pod = only(helm.template("--set=settings.clusterName=shop"), "Deployment")["spec"]["template"]
     [apart] = pod["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]

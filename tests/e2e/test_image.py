@@ -111,6 +111,7 @@ def test_the_command_runs_and_the_sources_stay_behind(home: Path) -> None:
     assert "CLUSTER_NAME: must be set" in asked.stderr
     found = subprocess.run(
         [str(home / "bin" / "python"), "-c", "import nodesmith; print(nodesmith.__file__)"],
+        env={},
         cwd="/",
         capture_output=True,
         text=True,

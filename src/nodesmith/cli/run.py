@@ -45,7 +45,8 @@ def run(context: typer.Context) -> None:
     except KubeconfigError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(WRONG_SETTINGS) from None
-    session = controller_session()
+    # boto3 by itself reads AWS_DEFAULT_REGION only; Karpenter's SDK reads this one first.
+    session = controller_session(region=environment.get("AWS_REGION", ""))
     if not session.region_name:
         typer.echo("error: no AWS region: set AWS_REGION", err=True)
         raise typer.Exit(WRONG_SETTINGS)

@@ -50,7 +50,10 @@ class Output(StrEnum):
 
 
 ClusterName = Annotated[str, typer.Option("--cluster", help="The EKS cluster's name.")]
-Region = Annotated[str, typer.Option(help="Its region; without it AWS_REGION or the profile's.")]
+Region = Annotated[
+    str,
+    typer.Option(envvar="AWS_REGION", show_envvar=False, help="Its region; without it AWS_REGION or the profile's."),
+]
 Profile = Annotated[str, typer.Option(help="The AWS profile; without it the default credentials.")]
 EndpointUrl = Annotated[str, typer.Option(help="Where AWS is, when not at AWS.")]
 Kubeconfig = Annotated[Path | None, typer.Option(help="The kubeconfig; without it KUBECONFIG or ~/.kube/config.")]

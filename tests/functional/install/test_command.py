@@ -82,6 +82,9 @@ def test_what_is_missing_is_asked_for(shell: Shell, tmp_path: Path) -> None:
     assert (code, "error: no AWS region: say --region, or set AWS_REGION" in text) == (2, True)
     code, text = shell.run("install", "--cluster=demo", f"--kubeconfig={file}", f"--region={REGION}")
     assert "the kubeconfig's context c is of" in text
+    shell.monkeypatch.setenv("AWS_REGION", REGION)
+    code, text = shell.run("install", "--cluster=demo", f"--kubeconfig={file}")
+    assert "the kubeconfig's context c is of" in text
     values = tmp_path / "values.yaml"
     values.write_text("- no mapping\n")
     code, text = shell.run("install", "--cluster=demo", f"--values={values}")
