@@ -244,6 +244,7 @@ async def _aws_settings(around: Surroundings, cluster: Cluster) -> AwsSettings:
         is_dry_run_disabled=settings.disable_dry_run,
         is_zonal_shift_enabled=settings.enable_zonal_shift,
         is_reserved_capacity_enabled=settings.feature_gates.reserved_capacity,
+        is_cel_enabled=settings.aws_feature_gates.node_class_cel,
         image_refresh=settings.ami_refresh_interval,
         subnet_refresh=settings.subnet_refresh_interval,
         security_group_refresh=settings.security_group_refresh_interval,

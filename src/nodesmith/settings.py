@@ -159,6 +159,7 @@ class FeatureGates:
 
 
 UNHEEDED_GATES: Final = ("terminate_first_drift", "terminate_first_repair", "pod_deletion_cost_management")
+UNHEEDED_AWS_GATES: Final = ("dra_efa", "dra_nvidia_gpu", "reboot_for_repair")
 """Gates of Karpenter's main branch that are read and change nothing."""
 
 
@@ -236,7 +237,7 @@ class Settings:
         _refresh, "1m", "How often security groups are looked up; at least 1m."
     )
     aws_feature_gates: AWSFeatureGates = setting(
-        _gates_of(AWSFeatureGates), "", "AWS features to switch, such as NodeClassCEL=true.", is_heeded=False
+        _gates_of(AWSFeatureGates), "", "AWS features to switch, such as NodeClassCEL=true."
     )
     batch_max_duration: timedelta = setting(
         _duration, "10s", "The longest that pods are collected before they are planned."
@@ -340,9 +341,12 @@ def unheeded(settings: Settings) -> list[str]:
         and name not in TOLD_BY_THE_CHART
         and getattr(settings, name) != each.parse(each.default_text)
     ]
-    gates = settings.feature_gates
-    ours = {name: getattr(gates, name) for name in UNHEEDED_GATES}
-    return [*chosen, *(f"feature-gates: {name}" for name, is_on in ours.items() if is_on)]
+    gates, aws_gates = settings.feature_gates, settings.aws_feature_gates
+    return [
+        *chosen,
+        *(f"feature-gates: {name}" for name in UNHEEDED_GATES if getattr(gates, name)),
+        *(f"aws-feature-gates: {name}" for name in UNHEEDED_AWS_GATES if getattr(aws_gates, name)),
+    ]
 
 
 def flag_of(name: str) -> str:

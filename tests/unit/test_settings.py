@@ -134,6 +134,7 @@ def test_a_wrong_scheduler_config_is_refused(text: str, says: str) -> None:
 
 def test_a_setting_that_changes_nothing_is_told_when_somebody_chose_it() -> None:
     assert unheeded(load([], NEEDED)) == []
+    assert unheeded(load(["--aws-feature-gates=NodeClassCEL=true"], NEEDED)) == []
     of_the_chart = {"MEMORY_LIMIT": "1073741824", "KARPENTER_SERVICE": "karpenter", "EKS_CONTROL_PLANE": "false"}
     assert unheeded(load([], NEEDED | of_the_chart)) == []
     chosen = [
@@ -143,9 +144,9 @@ def test_a_setting_that_changes_nothing_is_told_when_somebody_chose_it() -> None
         "--feature-gates=TerminateFirstDrift=true",
     ]
     assert unheeded(load(chosen, NEEDED)) == [
-        "aws-feature-gates",
         "legacy-node-repair",
         "feature-gates: terminate_first_drift",
+        "aws-feature-gates: reboot_for_repair",
     ]
 
 

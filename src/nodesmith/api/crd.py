@@ -110,6 +110,8 @@ def _typed(schema: Schema) -> dict[str, Any]:
                 "type": "object",
                 "properties": {name: _open_api(each) for name, each in schema.fields.items()},
             }
+            if schema.is_open:
+                stated["x-kubernetes-preserve-unknown-fields"] = True
             return stated | ({"required": sorted(schema.required)} if schema.required else {})
         case Type.MAP:
             return {"type": "object", "additionalProperties": _inner(schema)}

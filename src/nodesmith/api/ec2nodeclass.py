@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from nodesmith.api.kind import Manifest
 from nodesmith.api.lenient import convert
 from nodesmith.api.meta import conditions_of, meta_of
+from nodesmith.api.schema import schema_of
 from nodesmith.api.wire.ec2nodeclass import (
     AMI,
     CapacityReservation,
@@ -97,6 +98,17 @@ class EC2NodeClass:
         return self.status.conditions.get(kind)
 
 
+def kubelet_of(spec: EC2NodeClassSpec) -> KubeletConfiguration:
+    """Those of the kubelet's settings that nodesmith reads; one of the wrong type counts as not set."""
+    return convert(spec.kubelet or {}, KubeletConfiguration)
+
+
+def kubelet_passed_on(spec: EC2NodeClassSpec) -> dict[str, Any]:
+    """Those of the kubelet's settings that nodesmith does not read."""
+    read = schema_of(KubeletConfiguration).fields
+    return {name: value for name, value in (spec.kubelet or {}).items() if name not in read}
+
+
 def decode_ec2nodeclass(manifest: Manifest) -> EC2NodeClass:
     """The EC2NodeClass of a manifest."""
     return EC2NodeClass(
@@ -149,4 +161,6 @@ __all__ = [
     "Subnet",
     "SubnetSelectorTerm",
     "decode_ec2nodeclass",
+    "kubelet_of",
+    "kubelet_passed_on",
 ]

@@ -1,7 +1,9 @@
 """The drift hash of an EC2NodeClass (spec 1.6.4): upstream's number for the same spec: taking over drifts nothing.
 
 Left out are the selectors, `ipPrefixCount` and `amiFamily`; the effective family and the cluster's CA bundle are in.
-Karpenter v1.14 writes version v5, v1.15 version v6, which hashes the kubelet's settings as the text that they are.
+Karpenter v1.14 writes version v5, v1.15 version v6, which hashes the kubelet's settings as the text that they are. What
+v5 has no field for (kubelet settings that are handed on, expressions) makes a text of its own there, so that classes
+without any keep upstream's number.
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ from nodesmith.api.ec2nodeclass import (
     KubeletConfiguration,
     MetadataOptions,
     NetworkInterface,
+    kubelet_of,
+    kubelet_passed_on,
 )
 from nodesmith.api.hashing import GoStruct, Int32, Pointer, hash_of, pointer
 from nodesmith.api.scalars import DurationError, parse_duration
-from nodesmith.api.wire.base import to_json
 from nodesmith.model.labels import NODECLASS_HASH_VERSION_VALUE
 from nodesmith.model.quantity import QuantityError, canonical
 
@@ -38,10 +41,28 @@ def node_class_hash(
     """The hash, in one of `VERSIONS`, of what a change of makes nodes drift."""
     spec, family = node_class.spec, node_class.ami_family
     if version != WITH_KUBELET_AS_TEXT:
-        return str(hash_of([go_spec(spec), family, ca_bundle]))
-    kubelet = (to_json(spec.kubelet) if spec.kubelet is not None else None) or None
-    text = json.dumps(kubelet, sort_keys=True, separators=(",", ":"))
-    return str(hash_of([go_spec(spec, with_kubelet=False), family, ca_bundle, text]))
+        others = _beyond_v5(spec)
+        return str(hash_of([go_spec(spec), family, ca_bundle, *([_text(others)] if others else [])]))
+    return str(hash_of([go_spec(spec, with_kubelet=False), family, ca_bundle, _text(spec.kubelet or None)]))
+
+
+def _beyond_v5(spec: EC2NodeClassSpec) -> dict[str, Any]:
+    """The kubelet's settings that v1.14 did not have."""
+    most = kubelet_of(spec).max_pods
+    return kubelet_passed_on(spec) | ({"maxPods": most} if isinstance(most, str) else {})
+
+
+def _text(kubelet: Any) -> str:
+    """JSON as Go writes it, where a whole number has no fraction."""
+    return json.dumps(_whole(kubelet), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _whole(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def go_spec(spec: EC2NodeClassSpec, *, with_kubelet: bool = True) -> GoStruct:
@@ -56,7 +77,7 @@ def go_spec(spec: EC2NodeClassSpec, *, with_kubelet: bool = True) -> GoStruct:
         ("Role", spec.role),
         ("InstanceProfile", pointer(spec.instance_profile)),
         ("Tags", spec.tags or None),
-        ("Kubelet", _kubelet(spec.kubelet) if with_kubelet and spec.kubelet else None),
+        ("Kubelet", _kubelet(kubelet_of(spec)) if with_kubelet and spec.kubelet is not None else None),
         ("BlockDeviceMappings", _list(spec.block_device_mappings, _mapping)),
         ("InstanceStorePolicy", pointer(spec.instance_store_policy)),
         ("NetworkInterfaces", _list(spec.network_interfaces, _interface)),
@@ -131,10 +152,10 @@ def _metadata(options: MetadataOptions) -> Pointer:
 
 
 def _kubelet(kubelet: KubeletConfiguration) -> Pointer:
-    periods = kubelet.eviction_soft_grace_period
+    periods, most = kubelet.eviction_soft_grace_period, kubelet.max_pods
     fields = (
         ("ClusterDNS", None if kubelet.cluster_dns is None else list(kubelet.cluster_dns)),
-        ("MaxPods", pointer(_int32(kubelet.max_pods))),
+        ("MaxPods", pointer(_int32(most if isinstance(most, int) else None))),
         ("PodsPerCore", pointer(_int32(kubelet.pods_per_core))),
         ("SystemReserved", kubelet.system_reserved),
         ("KubeReserved", kubelet.kube_reserved),

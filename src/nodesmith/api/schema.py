@@ -33,7 +33,10 @@ class Type(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A value's type, what its field says of it (`limits`), and an object's `fields` or a list's or map's `items`."""
+    """A value's type, what its field says of it (`limits`), and an object's `fields` or a list's or map's `items`.
+
+    An object that `is_open` keeps fields that are not among its `fields`; `others` are those that lint knows of.
+    """
 
     type: Type
     limits: Field = field(default_factory=Field)
@@ -41,6 +44,12 @@ class Schema:
     required: frozenset[str] = frozenset()
     items: Schema | None = None
     rules: tuple[Rule, ...] = ()
+    others: Mapping[str, Schema] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the API server keeps fields that the schema does not state."""
+        return bool(self.others)
 
     @property
     def about(self) -> str:
@@ -64,7 +73,7 @@ _SCALARS: Final[Mapping[Any, Type]] = {
 
 @cache
 def schema_of(struct: type[Wire]) -> Schema:
-    """The schema of a struct: its fields in order, its docstring, its `RULES`."""
+    """The schema of a struct: its fields in order, its docstring, its `RULES`, and its `OTHERS` where it is open."""
     hints = typing.get_type_hints(struct, include_extras=True)
     fields = {each.encode_name: _schema(hints[each.name]) for each in msgspec.structs.fields(struct)}
     required = {
@@ -78,6 +87,7 @@ def schema_of(struct: type[Wire]) -> Schema:
         fields=fields,
         required=frozenset(required),
         rules=getattr(struct, "RULES", ()),
+        others={name: _schema(hint) for name, hint in getattr(struct, "OTHERS", {}).items()},
     )
 
 
@@ -90,7 +100,11 @@ def _schema(hint: Any, constraints: Field | None = None) -> Schema:
         return _union([each for each in typing.get_args(hint) if each is not types.NoneType], constraints)
     if isinstance(hint, type) and issubclass(hint, Wire):
         return _with(schema_of(hint), constraints)
+    if isinstance(hint, Mapping):
+        return Schema(Type.OBJECT, fields={name: _schema(inner) for name, inner in hint.items()})
     given = constraints or Field()
+    if given.struct is not None:
+        return _with(schema_of(given.struct), given)
     if origin is tuple:
         return Schema(Type.ARRAY, given, items=_schema(typing.get_args(hint)[0]), rules=given.rules)
     if origin is not None:

@@ -107,6 +107,7 @@ EC2_NODE_CLASS: Final = Served(
         "spec.subnetSelector": "it is `spec.subnetSelectorTerms`, a list, now",
         "spec.securityGroupSelector": "it is `spec.securityGroupSelectorTerms`, a list, now",
         "spec.amiSelector": "it is `spec.amiSelectorTerms`, a list, now",
+        "spec.kubelet.registerWithTaints": "taints are the NodePool's: `spec.template.spec.taints`",
         "spec.launchTemplate": "launch templates are made for you; say what they are to hold",
         "spec.blockDeviceMappings.ebs.size": "did you mean `volumeSize`?",
         "spec.blockDeviceMappings.ebs.type": "did you mean `volumeType`?",

@@ -82,6 +82,8 @@ class Walk:
         for name, inner in value.items():
             if name in schema.fields:
                 yield from self.problems(schema.fields[name], inner, (*path, name))
+            elif self.minds_unknown and name in schema.others:
+                yield from self.problems(schema.others[name], inner, (*path, name))
             elif self.minds_unknown:
                 yield self._unknown(schema, value, (*path, name))
         for name in sorted(schema.required - value.keys()):
@@ -125,19 +127,20 @@ class Walk:
             return Problem(path, message, stray)
         meant = self._meant(schema, name)
         repair = None
-        if meant is not None and meant in schema.fields and meant not in value and is_certain(name, meant):
+        if meant in {*schema.fields, *schema.others} - value.keys() and is_certain(name, meant):
             repair = Repair(RepairKind.RENAME_KEY, meant)
         hint = f"did you mean `{meant}`?" if meant else f"leave it out; there are {_some(schema.fields)}"
         return Problem(path, message, hint, repair=repair)
 
     def _meant(self, schema: Schema, name: str) -> str | None:
         """The field that was meant: a sibling but for case, the same name elsewhere, a like sibling, a like name."""
-        if name.lower() in {each.lower() for each in schema.fields}:
-            return closest(name, schema.fields)
+        here = (*schema.fields, *schema.others)
+        if name.lower() in {each.lower() for each in here}:
+            return closest(name, here)
         elsewhere = _paths_by_name(self.root) if self.root is not None else {}
         if name in elsewhere:
             return elsewhere[name]
-        like = closest(name, schema.fields)
+        like = closest(name, here)
         other = closest(name, elsewhere) if like is None else None
         return elsewhere[other] if other is not None and is_certain(name, other) else like
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,8 +11,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import yaml
 
 from nodesmith.adapters.aws.settings import AwsSettings
+from nodesmith.adapters.aws.userdata.mime import read_archive
 from nodesmith.adapters.clock import RealClock
 from nodesmith.api.ec2nodeclass import EC2NodeClassStatus
 from nodesmith.install.policies import document
@@ -198,3 +201,45 @@ async def test_without_dry_run_nothing_is_asked(bench: Bench) -> None:
     seen = len(bench.calls("ec2:CreateFleet", "ec2:RunInstances", "ec2:CreateLaunchTemplate"))
     assert said(await cloud.resolve(bench.node_class(SPEC))) == {}
     assert len(bench.calls("ec2:CreateFleet", "ec2:RunInstances", "ec2:CreateLaunchTemplate")) == seen
+
+
+@pytest.mark.parametrize(
+    ("kubelet", "reason"),
+    [
+        ({"maxPods": "vcpus * 8"}, "KubeletExpressionsDisabled"),
+        ({"registryPullQps": 7}, "InvalidKubeletConfiguration"),
+    ],
+)
+async def test_settings_of_the_kubelet_that_nodes_cannot_start_with_are_said(
+    bench: Bench, kubelet: dict[str, Any], reason: str
+) -> None:
+    status = await bench.adopt(bench.node_class({**SPEC, "kubelet": kubelet}))
+    condition = status.conditions["ValidationSucceeded"]
+    assert (condition.status, condition.reason) == ("False", reason)
+    with pytest.raises(NodeClassNotReady):
+        await bench.cloud.create(claim_of("default-a"))
+
+
+async def test_an_expression_without_a_result_for_a_type_is_said_with_the_type(bench: Bench) -> None:
+    bench.cloud = bench.another(replace(bench.settings, is_cel_enabled=True))
+    status = await bench.adopt(bench.node_class({**SPEC, "kubelet": {"maxPods": "vcpus - 2"}}))
+    condition = status.conditions["ValidationSucceeded"]
+    assert (condition.status, condition.reason) == ("False", "KubeletExpressionEvaluationFailed")
+    assert "maxPods for " in condition.message
+    assert "is negative" in condition.message
+
+
+async def test_each_type_starts_with_what_its_expressions_come_to(bench: Bench) -> None:
+    bench.cloud = bench.another(replace(bench.settings, is_cel_enabled=True))
+    kubelet = {"maxPods": "110", "kubeReserved": {"cpu": "vcpus * 30"}, "registryPullQPS": 7}
+    assert said(await bench.adopt(bench.node_class({**SPEC, "kubelet": kubelet}))) == {}
+    seen = len(bench.calls("ec2:CreateLaunchTemplate"))
+    machine = await bench.cloud.create(claim_of("default-a", types=("t4g.large", "m7g.xlarge")))
+    assert machine.capacity["pods"] == 110
+    made = bench.calls("ec2:CreateLaunchTemplate")[seen:]
+    texts = [base64.b64decode(call.params["LaunchTemplateData"]["UserData"]).decode() for call in made]
+    configs = [yaml.safe_load(read_archive(text)[-1].body)["spec"]["kubelet"]["config"] for text in texts]
+    assert {(each["maxPods"], each["kubeReserved"]["cpu"], each["registryPullQPS"]) for each in configs} == {
+        (110, "60m", 7),
+        (110, "120m", 7),
+    }

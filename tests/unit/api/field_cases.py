@@ -490,8 +490,9 @@ def _disks() -> Iterator[Field]:
 def _kubelet() -> Iterator[Field]:
     yield Field("kubelet", right=({},), wrong=("a",))
     yield Field("kubelet.clusterDNS", right=([], ["10.0.0.10", "fd00::a"]), wrong=("10.0.0.10",))
-    for name in ("maxPods", "podsPerCore"):
-        yield Field(f"kubelet.{name}", right=(0, 110), wrong=(-1, "110"))
+    yield Field("kubelet.podsPerCore", right=(0, 110), wrong=(-1, "110"))
+    yield Field("kubelet.maxPods", right=(0, 110, "110", "min(110, max_pods)"), wrong=(-1, True, 1.5))
+    yield Field("kubelet.maxPods", only_lint=("many", "min(110,", "instance_type"))
     for name in ("systemReserved", "kubeReserved"):
         yield Field(
             f"kubelet.{name}",
@@ -500,8 +501,11 @@ def _kubelet() -> Iterator[Field]:
                 *({key: "1"} for key in ("cpu", "memory", "ephemeral-storage", "pid")),
                 *({"cpu": each} for each in QUANTITIES),
             ),
-            wrong=({"gpu": "1"}, {"cpu": "-1"}, *({"cpu": each} for each in NO_QUANTITIES)),
+            wrong=({"gpu": "1"}, {"cpu": "-1"}, {"cpu": 1}),
+            # An expression may stand there, so the API server does not look into the text.
+            only_lint=tuple({"cpu": each} for each in NO_QUANTITIES),
         )
+        yield Field(f"kubelet.{name}", right=({"cpu": "max(60, vcpus * 30)", "memory": "11 * max_pods + 255"},))
     signals = (
         "memory.available",
         "nodefs.available",
@@ -534,6 +538,29 @@ def _kubelet() -> Iterator[Field]:
     for name in ("imageGCHighThresholdPercent", "imageGCLowThresholdPercent"):
         yield Field(f"kubelet.{name}", right=(0, 100), wrong=(-1, 101, "50"))
     yield Field("kubelet.cpuCFSQuota", right=(True, False), wrong=("true",))
+    passed_on: dict[str, Any] = {
+        "featureGates": {"Foo": True},
+        "registryPullQPS": 7,
+        "memorySwap": {"swapBehavior": "NoSwap"},
+        "reservedMemory": [{"numaNode": 0, "limits": {"memory": "1Gi"}}],
+        "evictionMinimumReclaim": {"memory.available": "5%"},
+        "shutdownGracePeriod": "30s",
+        "memoryThrottlingFactor": 0.9,
+    }
+    yield Field("kubelet", right=(passed_on,))
+    not_passed_on: tuple[dict[str, Any], ...] = (
+        {"registryPullQps": 7},
+        {"registryPullQPS": "7"},
+        {"featureGates": {"Foo": "true"}},
+        {"memorySwap": {"behavior": "NoSwap"}},
+        {"containerLogMaxSize": 50},
+        {"evictionMinimumReclaim": {"memory": "5%"}},
+        {"registerWithTaints": []},
+    )
+    yield Field("kubelet", only_lint=not_passed_on)
+    yield Field("kubelet", right=(passed_on,), beside={"amiFamily": "Custom"})
+    bottlerocket = {"amiSelectorTerms": [{"alias": "bottlerocket@latest"}]}
+    yield Field("kubelet", only_lint=(passed_on,), beside=bottlerocket)
 
 
 def node_class_fields() -> Iterator[Field]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nodesmith.api import kinds, nodeclaim
-from nodesmith.api.ec2nodeclass import decode_ec2nodeclass
+from nodesmith.api.ec2nodeclass import decode_ec2nodeclass, kubelet_of, kubelet_passed_on
 from nodesmith.api.meta import (
     condition_to_json,
     conditions_of,
@@ -294,7 +294,7 @@ def test_an_ec2nodeclass_keeps_what_it_can_read() -> None:
             "spec": {
                 "role": "r",
                 "futureField": {"a": 1},
-                "kubelet": {"maxPods": "many", "cpuCFSQuota": True},
+                "kubelet": {"maxPods": [], "cpuCFSQuota": True, "registryPullQPS": 7},
                 "blockDeviceMappings": [{"ebs": {"kmsKeyID": "k", "iops": []}}],
             },
             "status": {
@@ -303,8 +303,8 @@ def test_an_ec2nodeclass_keeps_what_it_can_read() -> None:
             },
         }
     )
-    kubelet = decoded.spec.kubelet
-    assert kubelet is not None
+    kubelet = kubelet_of(decoded.spec)
+    assert kubelet_passed_on(decoded.spec) == {"registryPullQPS": 7}
     assert (kubelet.max_pods, kubelet.cpu_cfs_quota) == (None, True)
     ebs = decoded.spec.block_device_mappings[0].ebs
     assert ebs is not None

@@ -25,7 +25,7 @@ from nodesmith.adapters.aws.names import (
     POD_ENI,
     PRIVATE_IPV4,
 )
-from nodesmith.api.ec2nodeclass import BlockDeviceMapping, EC2NodeClassSpec, KubeletConfiguration
+from nodesmith.api.ec2nodeclass import BlockDeviceMapping, EC2NodeClassSpec, KubeletConfiguration, kubelet_of
 from nodesmith.model.instancetype import Overhead
 from nodesmith.model.quantity import CPU, QuantityError, parse, parse_resource
 from nodesmith.model.resources import EPHEMERAL_STORAGE, MEMORY, PODS, Resources
@@ -57,7 +57,7 @@ def shape_of(spec: EC2NodeClassSpec, family: Family, *, memory_overhead: float, 
     efas = [each for each in spec.network_interfaces if each.interface_type == "efa-only"]
     return NodeShape(
         family=family,
-        kubelet=spec.kubelet or KubeletConfiguration(),
+        kubelet=kubelet_of(spec),
         disks=spec.block_device_mappings,
         is_raid=spec.instance_store_policy == "RAID0",
         efa_interfaces=len(efas) if spec.network_interfaces else None,
@@ -106,7 +106,7 @@ def overhead_of(facts: TypeFacts, shape: NodeShape, capacity: Resources) -> Over
 
 def pods_of(facts: TypeFacts, shape: NodeShape) -> int:
     """How many pods the node takes."""
-    if shape.kubelet.max_pods is not None:
+    if isinstance(shape.kubelet.max_pods, int):
         pods = shape.kubelet.max_pods
     elif shape.family.is_eni_limited:
         pods = _eni_pods(facts, shape, shape.reserved_enis)

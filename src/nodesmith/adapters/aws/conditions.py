@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from nodesmith.adapters.aws.kubeletcheck import DISABLED, INVALID, NOT_COMPILED, NOT_EVALUATED, UNSUPPORTED
 from nodesmith.api.ec2nodeclass import (
     AMIS_READY,
     CAPACITY_RESERVATIONS_READY,
@@ -95,6 +96,36 @@ CAUSES: Final = (
         "TagValidationFailed",
         "`tags` has a key that nodesmith sets itself.",
         "Take the key that the message names out of `tags`.",
+    ),
+    Cause(
+        VALIDATION_SUCCEEDED,
+        INVALID,
+        "`kubelet` has a setting that the kubelet does not know, or a value that it does not take.",
+        "Correct what the message names; `nodesmith lint` says what was likely meant.",
+    ),
+    Cause(
+        VALIDATION_SUCCEEDED,
+        UNSUPPORTED,
+        "The AMI family has no place for a setting in `kubelet`, and would drop it.",
+        "Leave it out, or use AL2023, which takes every setting of the kubelet's.",
+    ),
+    Cause(
+        VALIDATION_SUCCEEDED,
+        DISABLED,
+        "A value in `kubelet` is an expression, and expressions are off.",
+        "Switch them on with `--aws-feature-gates=NodeClassCEL=true`, or write a number.",
+    ),
+    Cause(
+        VALIDATION_SUCCEEDED,
+        NOT_COMPILED,
+        "An expression in `kubelet` cannot be read, or does not make a number.",
+        "Correct it: the message says where it goes wrong.",
+    ),
+    Cause(
+        VALIDATION_SUCCEEDED,
+        NOT_EVALUATED,
+        "An expression in `kubelet` has no usable result for an instance type.",
+        "Correct it, so that it is 0 or more for every type: `max(0, ...)`.",
     ),
     Cause(
         VALIDATION_SUCCEEDED,

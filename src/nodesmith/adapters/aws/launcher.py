@@ -144,7 +144,7 @@ class Launcher:
             CapacityUnavailable: when no offering on these terms can be had now.
         """
         self._warn_of_few_types(claim, chosen)
-        frame = Frame(self._parts.settings, await self._parts.cluster.info(), catalogue.place)
+        frame = Frame(self._parts.settings, await self._parts.cluster.info(), catalogue.place, catalogue.facts)
         subnets = await self._choose_subnets(node_class, chosen)
         used: set[str] = set()
         try:

@@ -12,10 +12,11 @@ from datetime import timedelta
 from typing import Final
 
 from nodesmith.adapters.aws.cache import Cache
-from nodesmith.adapters.aws.capacity import NodeShape, capacity_of, overhead_of, shape_of
+from nodesmith.adapters.aws.capacity import NodeShape, capacity_of, overhead_of
 from nodesmith.adapters.aws.catalog import TypeFacts
 from nodesmith.adapters.aws.families import family_of
 from nodesmith.adapters.aws.images import ImageChoice
+from nodesmith.adapters.aws.kubelet import node_shape, settled
 from nodesmith.adapters.aws.network import Network
 from nodesmith.adapters.aws.offerings import Market, is_compatible, offerings_of, open_zones
 from nodesmith.adapters.aws.prices import Prices
@@ -25,6 +26,7 @@ from nodesmith.adapters.aws.typestore import Types, TypeStore
 from nodesmith.adapters.aws.unavailable import Unavailable
 from nodesmith.adapters.aws.zonalshift import ZonalShift
 from nodesmith.api.ec2nodeclass import EC2NodeClass
+from nodesmith.api.expressions import EvaluationError, ExpressionError
 from nodesmith.model.instancetype import InstanceType, Overhead
 from nodesmith.model.requirements import Requirements
 from nodesmith.model.resources import Resources
@@ -52,6 +54,16 @@ class Catalogue:
     types: tuple[InstanceType, ...] = ()
     facts: Mapping[str, TypeFacts] = field(default_factory=dict)
     place: Place = field(default_factory=lambda: Place(""))
+    fault: str = ""
+    """Why types are missing: the first setting that could not be worked out for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shapes:
+    """The types of a NodeClass without offerings, and why some are missing."""
+
+    types: tuple[Shaped, ...]
+    fault: str = ""
 
 
 class Reservations:
@@ -106,7 +118,7 @@ class Offers:
         self._unavailable = unavailable
         self._reservations = reservations
         self._zonal_shift = zonal_shift
-        self._shapes: Cache[tuple[object, ...], tuple[Shaped, ...]] = Cache(clock, SHAPES_KEPT_FOR)
+        self._shapes: Cache[tuple[object, ...], _Shapes] = Cache(clock, SHAPES_KEPT_FOR)
         self._built: dict[str, tuple[tuple[object, ...], Catalogue]] = {}
 
     async def of(self, node_class: EC2NodeClass) -> Catalogue:
@@ -153,10 +165,11 @@ class Offers:
                         is_compatible=each.is_compatible,
                     ),
                 )
-                for each in self._taught(node_class, shapes)
+                for each in self._taught(node_class, shapes.types)
             ),
             types.facts,
             place,
+            shapes.fault,
         )
         self._built[node_class.name] = ((key, market_key), built)
         return built
@@ -202,17 +215,23 @@ class Offers:
             types.version,
         )
 
-    def _shape(self, node_class: EC2NodeClass, types: Types, place: Place) -> tuple[Shaped, ...]:
+    def _shape(self, node_class: EC2NodeClass, types: Types, place: Place) -> _Shapes:
         """Every type, with the memory that is guessed as long as no node was seen."""
         family, shape = family_of(node_class.ami_family), self._node_shape(node_class)
         strategy = place.placement_group.strategy if place.placement_group else ""
         shaped: list[Shaped] = []
+        fault = ""
         for name in sorted(types.facts):
             facts = types.facts[name]
             requirements = requirements_of(facts, types.zones.get(name, ()), place, family)
             fits = is_compatible(facts, node_class.spec, family.name, strategy)
-            shaped.append(_shaped(facts, requirements, shape, None, is_compatible=fits))
-        return tuple(shaped)
+            try:
+                own = settled(shape, facts)
+            except (ExpressionError, EvaluationError) as error:
+                fault = fault or str(error)
+            else:
+                shaped.append(_shaped(facts, requirements, own, None, is_compatible=fits))
+        return _Shapes(tuple(shaped), fault)
 
     def _taught(self, node_class: EC2NodeClass, shapes: tuple[Shaped, ...]) -> tuple[Shaped, ...]:
         """The types; those whose nodes were seen, with the memory that they have. Most were not, and cost nothing."""
@@ -228,15 +247,11 @@ class Offers:
         learnt = self._types.memory_of(shaped.facts.name, image.id) if image else None
         if learnt is None:
             return shaped
-        return _shaped(shaped.facts, shaped.requirements, shape, learnt, is_compatible=shaped.is_compatible)
+        own = settled(shape, shaped.facts)
+        return _shaped(shaped.facts, shaped.requirements, own, learnt, is_compatible=shaped.is_compatible)
 
     def _node_shape(self, node_class: EC2NodeClass) -> NodeShape:
-        return shape_of(
-            node_class.spec,
-            family_of(node_class.ami_family),
-            memory_overhead=self._settings.vm_memory_overhead_percent,
-            reserved_enis=self._settings.reserved_enis,
-        )
+        return node_shape(node_class, self._settings)
 
 
 def _shaped(

@@ -8,9 +8,13 @@ from typing import Any, Final
 
 import msgspec
 
+from nodesmith.adapters.aws.capacity import NodeShape
+from nodesmith.adapters.aws.catalog import TypeFacts
 from nodesmith.adapters.aws.families import Family, family_of
 from nodesmith.adapters.aws.fleet import FleetOptions, Override, fleet_key, fleet_request
 from nodesmith.adapters.aws.images import ImageChoice
+from nodesmith.adapters.aws.kubelet import node_shape, settled
+from nodesmith.adapters.aws.kubeletcheck import NOT_EVALUATED
 from nodesmith.adapters.aws.launchtemplate import LaunchTemplate, TemplateOptions, build_template
 from nodesmith.adapters.aws.names import EFA, ENCLAVE
 from nodesmith.adapters.aws.selection import Candidate, candidates_for, capacity_type_for, holding, narrowed
@@ -26,7 +30,8 @@ from nodesmith.adapters.aws.userdata.bootstrap import (
     kubelet_taints,
 )
 from nodesmith.adapters.aws.userdata.render import render_user_data
-from nodesmith.api.ec2nodeclass import EC2NodeClass, KubeletConfiguration
+from nodesmith.api.ec2nodeclass import EC2NodeClass, KubeletConfiguration, kubelet_passed_on
+from nodesmith.api.expressions import EvaluationError, ExpressionError
 from nodesmith.model.instancetype import InstanceType, Offering
 from nodesmith.model.labels import (
     MIN_VALUES_RELAXED,
@@ -68,6 +73,8 @@ class Frame:
     settings: AwsSettings
     cluster: ClusterInfo
     place: Place
+    facts: Mapping[str, TypeFacts] = field(default_factory=dict)
+    """By instance type: what expressions of the kubelet's settings are worked out from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,7 @@ class _Config:
     """The overrides that share a launch template."""
 
     options: TemplateOptions
+    kubelet: KubeletConfiguration
     overrides: list[Override] = field(default_factory=list)
 
 
@@ -127,13 +135,15 @@ def plan_launch(
         CreateFailed: when the user data cannot be made.
     """
     partition = _partition(chosen)
+    shape = node_shape(node_class, frame.settings)
     configs: dict[tuple[object, ...], _Config] = {}
     for override in _overrides(node_class, chosen, subnets, partition):
-        kind = _kind(claim, node_class, override)
+        kubelet = _kubelet(shape, override, frame)
+        kind = (*_kind(claim, node_class, override), "" if kubelet is shape.kubelet else repr(kubelet))
         config = configs.get(kind)
         if config is None:
             options = _options(claim, node_class, chosen, frame, override, partition=partition)
-            config = configs[kind] = _Config(options)
+            config = configs[kind] = _Config(options, kubelet)
         config.overrides.append(override)
     if not configs:
         raise CapacityUnavailable(_NO_OVERRIDES)
@@ -146,6 +156,19 @@ def plan_launch(
     has_efa = any(config.options.efa_count for _, config in built) or _lists_efa(node_class)
     templates = tuple(template for template, _ in built)
     return LaunchPlan(templates, request, overrides, has_efa, partition, fleet_key(request))
+
+
+def _kubelet(shape: NodeShape, override: Override, frame: Frame) -> KubeletConfiguration:
+    """The kubelet's settings on nodes of the override's type.
+
+    Raises:
+        CreateFailed: when an expression among them has no result.
+    """
+    facts = frame.facts.get(override.type.name)
+    try:
+        return shape.kubelet if facts is None else settled(shape, facts).kubelet
+    except (ExpressionError, EvaluationError) as error:
+        raise CreateFailed(NOT_EVALUATED, str(error)) from error
 
 
 def _lists_efa(node_class: EC2NodeClass) -> bool:
@@ -225,7 +248,7 @@ def _with_user_data(claim: NodeClaim, node_class: EC2NodeClass, config: _Config,
 
 
 def _bootstrap(claim: NodeClaim, node_class: EC2NodeClass, config: _Config, frame: Frame, family: Family) -> Bootstrap:
-    kubelet = node_class.spec.kubelet or KubeletConfiguration()
+    kubelet = config.kubelet
     pods = config.overrides[0].type.capacity.get(PODS, 0)
     dns = kubelet.cluster_dns or ((frame.cluster.dns_ip,) if frame.cluster.dns_ip else None)
     labels = kubelet_labels(claim.labels, config.options.capacity_type, is_custom=family.name == "Custom")
@@ -234,6 +257,7 @@ def _bootstrap(claim: NodeClaim, node_class: EC2NodeClass, config: _Config, fram
         kubelet=msgspec.structs.replace(
             kubelet, max_pods=pods if kubelet.max_pods is None else kubelet.max_pods, cluster_dns=dns
         ),
+        passed_on=kubelet_passed_on(node_class.spec),
         labels=labels,
         taints=kubelet_taints(claim.taints, claim.startup_taints),
         custom=node_class.spec.user_data or "",

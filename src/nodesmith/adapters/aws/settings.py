@@ -28,6 +28,8 @@ class AwsSettings:
     is_dry_run_disabled: bool = False
     is_zonal_shift_enabled: bool = False
     is_reserved_capacity_enabled: bool = True
+    is_cel_enabled: bool = False
+    """Whether kubelet settings may be expressions (the gate NodeClassCEL)."""
     image_refresh: timedelta = timedelta(minutes=1)
     subnet_refresh: timedelta = timedelta(minutes=1)
     security_group_refresh: timedelta = timedelta(minutes=1)

@@ -18,6 +18,8 @@ from nodesmith.adapters.aws.cluster import ClusterSource
 from nodesmith.adapters.aws.errors import DRY_RUN_PASSED, PROFILE_NOT_VISIBLE, UNAUTHORIZED, AwsRefused
 from nodesmith.adapters.aws.fleet import Asker, shared_requests
 from nodesmith.adapters.aws.images import ImageChoice
+from nodesmith.adapters.aws.kubelet import expressions_of
+from nodesmith.adapters.aws.kubeletcheck import NOT_EVALUATED, kubelet_fault
 from nodesmith.adapters.aws.names import EXOTIC_RESOURCES
 from nodesmith.adapters.aws.objects import Objects
 from nodesmith.adapters.aws.offers import Catalogue, Offers
@@ -26,7 +28,7 @@ from nodesmith.adapters.aws.selection import Candidate, capacity_type_for
 from nodesmith.adapters.aws.settings import AwsSettings
 from nodesmith.adapters.aws.tags import restricted_tag, tag_list
 from nodesmith.adapters.aws.templates import Templates
-from nodesmith.api.ec2nodeclass import VALIDATION_SUCCEEDED, EC2NodeClass
+from nodesmith.api.ec2nodeclass import VALIDATION_SUCCEEDED, EC2NodeClass, kubelet_of
 from nodesmith.model.instancetype import InstanceType
 from nodesmith.model.labels import NODEPOOL, TENANCY
 from nodesmith.model.meta import Condition, ObjectMeta
@@ -112,6 +114,11 @@ class Validation:
         tag = restricted_tag(node_class.spec.tags)
         if tag is not None:
             return Verdict("False", "TagValidationFailed", f'tag "{tag}" is set by nodesmith and may not be given')
+        fault = kubelet_fault(node_class, is_cel_enabled=self._settings.is_cel_enabled)
+        if fault is not None:
+            return Verdict("False", *fault)
+        if expressions_of(kubelet_of(node_class.spec)) and (told := (await self._offers.of(node_class)).fault):
+            return Verdict("False", NOT_EVALUATED, told)
         return PASSED if self._settings.is_dry_run_disabled else None
 
     async def _has_cidr(self) -> bool:
@@ -196,7 +203,7 @@ class Validation:
         claim = NodeClaim(
             ObjectMeta(_CLAIM, labels={NODEPOOL: pools[0].name if pools else "default"}, uid=node_class.meta.uid)
         )
-        frame = Frame(self._settings, await self._cluster.info(), catalogue.place)
+        frame = Frame(self._settings, await self._cluster.info(), catalogue.place, catalogue.facts)
         subnets = {each.zone: each.id for each in reversed(node_class.status.subnets)}
         return plan_launch(claim, node_class, chosen, frame, subnets)
 

@@ -10,7 +10,7 @@ from msgspec import field
 from nodesmith.api.wire.base import Wire
 from nodesmith.api.wire.checks import counts, each_key, has, items_of, whole
 from nodesmith.api.wire.common import CONDITIONS_FIELD, ConditionWire, RequirementWire
-from nodesmith.api.wire.field import Field, Rule
+from nodesmith.api.wire.field import Field, Places, Rule
 from nodesmith.api.wire.instances import (
     INTERFACE_RULES,
     ONE_ROOT,
@@ -21,6 +21,7 @@ from nodesmith.api.wire.instances import (
     NetworkInterface,
 )
 from nodesmith.api.wire.kubelet import KubeletConfiguration
+from nodesmith.api.wire.kubeletfields import OTHER_FIELDS
 from nodesmith.api.wire.selectors import (
     AMIS_FIELD,
     CAPACITY_RESERVATIONS_FIELD,
@@ -86,6 +87,16 @@ def _family_fits_alias(spec: Any) -> bool:
     return all(FAMILY_OF_ALIAS.get(family_of(alias), family) == family for alias in aliases)
 
 
+def _not_taken(spec: Any) -> Places:
+    """Kubelet settings that only AL2023's set-up passes on, where the images are of a family with one of its own."""
+    aliases, family = _aliases(spec), spec.get("amiFamily")
+    family = family or (FAMILY_OF_ALIAS.get(family_of(aliases[0]), "") if aliases else "")
+    kubelet = spec.get("kubelet")
+    if family not in {"AL2", "Bottlerocket", "Windows2019", "Windows2022", "Windows2025"}:
+        return ()
+    return [("kubelet", name) for name in kubelet if name in OTHER_FIELDS] if isinstance(kubelet, Mapping) else ()
+
+
 class EC2NodeClassSpec(Wire, frozen=True, kw_only=True):
     """How machines are made."""
 
@@ -110,6 +121,12 @@ class EC2NodeClassSpec(Wire, frozen=True, kw_only=True):
             message="amiFamily must be the alias' family, or Custom",
             broken=whole(_family_fits_alias, "amiFamily"),
             hint="leave amiFamily out: the alias says it",
+        ),
+        Rule(
+            cel="",
+            message="only AL2023's nodes can be given this setting of the kubelet",
+            broken=_not_taken,
+            hint="leave it out, or take al2023@latest",
         ),
     )
 
@@ -149,7 +166,13 @@ class EC2NodeClassSpec(Wire, frozen=True, kw_only=True):
         ),
     ] = None
     tags: Annotated[Mapping[str, str], TAGS_FIELD] = field(default_factory=dict)
-    kubelet: Annotated[KubeletConfiguration | None, Field("Settings of the kubelet.")] = None
+    kubelet: Annotated[
+        Mapping[str, Any] | None,
+        Field(
+            "Settings of the kubelet: these, and on AL2023 any other of kubelet.config.k8s.io/v1beta1.",
+            struct=KubeletConfiguration,
+        ),
+    ] = None
     block_device_mappings: Annotated[
         tuple[BlockDeviceMapping, ...],
         Field("Volumes; where left out, those of the AMI family.", max_items=50, rules=(ONE_ROOT,)),

@@ -36,7 +36,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What a field is for, which values it allows, and what the API server sets where it is missing."""
+    """What a field is for, which values it allows, and what the API server sets where it is missing.
+
+    `struct` says what is known to be in a map that may hold more.
+    """
 
     about: str = ""
     pattern: str = ""
@@ -55,3 +58,4 @@ class Field:
     format: str = ""
     hint: str = ""
     rules: tuple[Rule, ...] = ()
+    struct: Any = None

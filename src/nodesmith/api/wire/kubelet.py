@@ -1,14 +1,21 @@
-"""The kubelet's settings in an EC2NodeClass (spec 1.6.3)."""
+"""The kubelet's settings in an EC2NodeClass (spec 1.6.3): twelve that nodesmith reads, and all others of the kubelet's.
+
+The API server keeps what it has no schema for, and states no rule for what may be an expression: `lint` does, and the
+controller with the condition `ValidationSucceeded`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
+from nodesmith.api.expressions import ExpressionError, compiled
 from nodesmith.api.wire.base import Wire
 from nodesmith.api.wire.checks import each_entry, each_key, whole
 from nodesmith.api.wire.field import Field, Places, Rule
+from nodesmith.api.wire.kubeletfields import OTHER_FIELDS
 from nodesmith.api.wire.patterns import DURATION, DURATION_HINT, QUANTITY, QUANTITY_HINT
+from nodesmith.model.quantity import QuantityError, parse
 
 RESERVABLE: Final = ("cpu", "memory", "ephemeral-storage", "pid")
 SIGNALS: Final = (
@@ -48,6 +55,47 @@ def _of_signals(name: str, about: str) -> Field:
     return Field(about, max_properties=len(SIGNALS), rules=(_only(SIGNALS, name),))
 
 
+def is_expression(value: Any) -> bool:
+    """Whether a value of `maxPods`, or an amount that is reserved, is to be worked out for each instance type."""
+    if not isinstance(value, str):
+        return False
+    try:
+        parse(value)
+    except QuantityError:
+        return True
+    return False
+
+
+def _fault_of(value: Any, *, is_any_text: bool) -> str:
+    """What is wrong with a value that may be an expression, in the words of the compiler; nothing where nothing is."""
+    if not isinstance(value, str) or "${" in value or not (is_any_text or is_expression(value)):
+        return ""
+    try:
+        compiled(value)
+    except ExpressionError as error:
+        return str(error)
+    return ""
+
+
+def _readable(hint: str, *, is_any_text: bool = False) -> Rule:
+    return Rule(
+        cel="",
+        message="this is no expression that makes a number",
+        broken=whole(lambda value: not _fault_of(value, is_any_text=is_any_text)),
+        hint=hint,
+    )
+
+
+def _gated(is_meant: Any) -> Rule:
+    return Rule(
+        cel="",
+        message="an expression is worked out for each instance type only with the gate NodeClassCEL",
+        broken=whole(lambda value: not is_meant(value) or "${" in value),
+        hint="with `--aws-feature-gates=NodeClassCEL=true` it may stay; a number without quotes is no expression",
+        is_warning=True,
+    )
+
+
 def _unmatched(left: str, right: str) -> Any:
     """Signals that `left` has and `right` lacks."""
 
@@ -65,12 +113,31 @@ def _is_high_above_low(kubelet: Any) -> bool:
     return not (isinstance(high, int) and isinstance(low, int)) or high > low
 
 
-Reservation = Annotated[str, Field(pattern=QUANTITY, hint=QUANTITY_HINT)]
+Reservation = Annotated[str, Field(hint=QUANTITY_HINT, rules=(_readable(QUANTITY_HINT), _gated(is_expression)))]
+MAX_PODS: Final = Field(
+    "The most pods that a node takes; or an expression, which needs the gate NodeClassCEL.",
+    hint="a number from 0",
+    rules=(
+        Rule(
+            cel="type(self) != int || self >= 0",
+            message="maxPods cannot be negative",
+            broken=whole(lambda value: isinstance(value, str) or value >= 0),
+            hint="a number from 0",
+        ),
+        _readable("a number from 0, or an expression such as min(110, max_pods)", is_any_text=True),
+        _gated(lambda value: isinstance(value, str)),
+    ),
+)
 Threshold = Annotated[str, Field(pattern=_THRESHOLD, hint="a percentage or a quantity, in quotes: 10%, 500Mi")]
 
 
 class KubeletConfiguration(Wire, frozen=True, kw_only=True):
     """Settings of the kubelet; the rest is the image's."""
+
+    OTHERS: ClassVar[Mapping[str, Any]] = {
+        **OTHER_FIELDS,
+        "evictionMinimumReclaim": Annotated[Mapping[str, Threshold], _of_signals("evictionMinimumReclaim", "")],
+    }
 
     RULES = (
         Rule(
@@ -103,7 +170,7 @@ class KubeletConfiguration(Wire, frozen=True, kw_only=True):
     )
 
     cluster_dns: Annotated[tuple[str, ...] | None, Field("Addresses of the cluster's DNS servers.")] = None
-    max_pods: Annotated[int | None, Field("The most pods that a node takes.", minimum=0, format="int32")] = None
+    max_pods: Annotated[int | str | None, MAX_PODS] = None
     pods_per_core: Annotated[
         int | None, Field("The most pods that a node takes for each CPU.", minimum=0, format="int32")
     ] = None

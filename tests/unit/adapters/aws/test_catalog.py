@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from nodesmith.adapters.aws.capacity import NodeShape, capacity_of, overhead_of, shape_of
-from nodesmith.adapters.aws.catalog import TypeFacts, parse_offerings, parse_type
-from nodesmith.adapters.aws.families import AL2023, family_of
+from nodesmith.adapters.aws.capacity import NodeShape, capacity_of, overhead_of
+from nodesmith.adapters.aws.catalog import TYPE_FILTERS, TypeFacts, parse_offerings, parse_type
+from nodesmith.adapters.aws.families import AL2023
+from nodesmith.adapters.aws.kubelet import node_shape, settled
+from nodesmith.adapters.aws.settings import AwsSettings
 from nodesmith.adapters.aws.typelabels import Place, requirements_of
 from nodesmith.api.ec2nodeclass import KubeletConfiguration, decode_ec2nodeclass
 from nodesmith.model.instancetype import InstanceType
@@ -52,40 +54,49 @@ def differences(made: InstanceType, wanted: dict[str, Any]) -> list[str]:
 def test_every_type_has_the_labels_and_amounts_that_the_peer_gives_it() -> None:
     rows = vectors("instance_types")["types"]
     listed = [row for row in rows if row["listed"]]
-    # Nine Mac types: neither x86_64 nor arm64, so DescribeInstanceTypes is never asked for them.
-    assert {row["name"].split(".")[0].rstrip("0123456789")[:3] for row in rows if not row["listed"]} == {"mac"}
     assert (len(rows), len(listed)) == (1412, 1403)
     wrong = [line for row in listed for line in differences(built(parse_type(row["input"]), PLAIN), row)]
     assert wrong == []
 
 
-# These rows need kubelet expressions, which the peer ships behind a gate that is off.
-EXPRESSIONS = {"celMaxPods gate on"}
-VARIANTS = [case for case in vectors("instance_types_variants")["cases"] if case["variant"] not in EXPRESSIONS]
+def test_types_that_the_peer_does_not_list_are_not_asked_for() -> None:
+    (asked,) = [each["Values"] for each in TYPE_FILTERS if each["Name"] == "processor-info.supported-architecture"]
+    rows = vectors("instance_types")["types"]
+    architectures = {
+        row["name"]: set(row["input"]["ProcessorInfo"]["SupportedArchitectures"]) & set(asked) for row in rows
+    }
+    assert {name for name, known in architectures.items() if not known} == {
+        row["name"] for row in rows if not row["listed"]
+    }
+
+
+VARIANTS = vectors("instance_types_variants")["cases"]
 
 
 @pytest.mark.parametrize("case", VARIANTS, ids=[case["variant"] for case in VARIANTS])
 def test_kubelet_disks_and_family_change_a_type_as_at_the_peer(case: dict[str, Any]) -> None:
     node_class = decode_ec2nodeclass({"spec": case["nodeClassSpec"]})
-    shape = shape_of(
-        node_class.spec,
-        family_of(node_class.ami_family),
-        memory_overhead=case["options"]["vmMemoryOverheadPercent"],
+    settings = AwsSettings(
+        "c",
+        "ap-northeast-2",
+        vm_memory_overhead_percent=case["options"]["vmMemoryOverheadPercent"],
         reserved_enis=case["options"]["reservedENIs"],
+        is_cel_enabled=case["options"].get("awsFeatureGates") == "NodeClassCEL=true",
     )
+    shape = node_shape(node_class, settings)
     inputs = vectors("instance_types_variants")["inputs"]
     assert len(case["results"]) == 12
     wrong = [
         line
         for name, wanted in case["results"].items()
-        for line in differences(built(parse_type(inputs[name]), shape), wanted)
+        for line in differences(built(parse_type(inputs[name]), settled(shape, parse_type(inputs[name]))), wanted)
     ]
     assert wrong == []
 
 
-def test_46_of_47_variants_are_compared() -> None:
-    assert len(VARIANTS) == 46
-    assert len(vectors("instance_types_variants")["cases"]) == 47
+def test_all_of_47_variants_are_compared() -> None:
+    assert len(VARIANTS) == 47
+    assert [case["variant"] for case in VARIANTS if "awsFeatureGates" in case["options"]] == ["celMaxPods gate on"]
 
 
 def test_offerings_are_zones_by_type() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from nodesmith.adapters.aws import nodeclass, planlaunch, validation
+from nodesmith.adapters.aws import kubeletcheck, nodeclass, planlaunch, validation
 from nodesmith.adapters.aws.conditions import CAUSES
 from nodesmith.adapters.aws.nodeclass import FAILED
 from nodesmith.api.ec2nodeclass import VALIDATION_SUCCEEDED
@@ -21,7 +21,10 @@ def written() -> set[str]:
     sources = [Path(module.__file__ or "").read_text("utf-8") for module in (nodeclass, planlaunch, validation)]
     text = "\n".join(sources)
     checked = {f"{first or second}AuthCheckFailed" for first, second in MADE_UP.findall(text)}
-    return set(GIVEN.findall(text)) | checked | set(FAILED.values()) | {"ValidationFailed"}
+    of_the_kubelet = re.findall(
+        r'^[A-Z_]+: Final = "(\w+)"$', Path(kubeletcheck.__file__).read_text("utf-8"), re.MULTILINE
+    )
+    return set(GIVEN.findall(text)) | checked | set(FAILED.values()) | set(of_the_kubelet) | {"ValidationFailed"}
 
 
 def test_every_reason_is_explained_and_none_is_made_up() -> None:

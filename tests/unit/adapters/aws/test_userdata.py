@@ -24,7 +24,7 @@ from nodesmith.adapters.aws.userdata.bottlerocket import dropped_settings
 from nodesmith.adapters.aws.userdata.duration import canonical_duration
 from nodesmith.adapters.aws.userdata.mime import NODE_CONFIG, read_archive
 from nodesmith.adapters.aws.userdata.render import render_user_data
-from nodesmith.api.ec2nodeclass import KubeletConfiguration, decode_ec2nodeclass
+from nodesmith.api.ec2nodeclass import KubeletConfiguration, decode_ec2nodeclass, kubelet_of, kubelet_passed_on
 from nodesmith.model.taints import Taint
 from tests.unit.adapters.aws.vectors import vectors
 
@@ -40,7 +40,7 @@ def bootstrap_of(given: dict[str, Any]) -> tuple[Any, Bootstrap]:
         if row["name"] == given["instanceType"] and row["source"] == "moto"
     )
     pods = pods_of(parse_type(row["input"]), shape_of(node_class.spec, family, memory_overhead=0.075, reserved_enis=0))
-    kubelet = node_class.spec.kubelet or KubeletConfiguration()
+    kubelet = kubelet_of(node_class.spec)
     cluster = given["cluster"]
     dns = kubelet.cluster_dns or ((cluster["dnsIP"],) if cluster["dnsIP"] else None)
     taints = [
@@ -54,6 +54,7 @@ def bootstrap_of(given: dict[str, Any]) -> tuple[Any, Bootstrap]:
         kubelet=msgspec.structs.replace(
             kubelet, max_pods=pods if kubelet.max_pods is None else kubelet.max_pods, cluster_dns=dns
         ),
+        passed_on=kubelet_passed_on(node_class.spec),
         labels=kubelet_labels(given["labels"], given["capacityType"], is_custom=family.name == "Custom"),
         taints=kubelet_taints(*taints),
         custom=node_class.spec.user_data or "",
@@ -73,13 +74,7 @@ def comparable(family: str, text: str) -> Any:
     return text
 
 
-# Kubelet fields that are not in the v1 schema: an API server with our CRD does not store them.
-PASSTHROUGH = {"AL2023 passthrough kubelet field"}
-
-
-@pytest.mark.parametrize(
-    "case", [case for case in CASES if case["case"] not in PASSTHROUGH], ids=lambda case: case["case"]
-)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
 def test_user_data_is_the_peers(case: dict[str, Any]) -> None:
     family, bootstrap = bootstrap_of(case["input"])
     if "error" in case:
@@ -97,8 +92,8 @@ def test_user_data_is_the_peers(case: dict[str, Any]) -> None:
     assert comparable(family.name, render_user_data(family, bootstrap)) == comparable(family.name, case["userData"])
 
 
-def test_54_of_55_cases_are_compared() -> None:
-    assert len(CASES) - len(PASSTHROUGH) == 54
+def test_all_of_55_cases_are_compared() -> None:
+    assert len(CASES) == 55
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def _node_config(bootstrap: Bootstrap) -> dict[str, Any]:
 
 
 def _kubelet(bootstrap: Bootstrap) -> dict[str, Any]:
-    config = to_json(bootstrap.kubelet)
+    config = {**bootstrap.passed_on, **to_json(bootstrap.kubelet)}
     config["registerWithTaints"] = [
         {"effect": taint.effect, "key": taint.key} | ({"value": taint.value} if taint.value else {})
         for taint in bootstrap.taints

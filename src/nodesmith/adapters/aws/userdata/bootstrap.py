@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from nodesmith.api.ec2nodeclass import KubeletConfiguration
 from nodesmith.model.labels import CAPACITY_TYPE, DO_NOT_SYNC_TAINTS
@@ -34,10 +34,12 @@ class ClusterInfo:
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """One node's start. `kubelet` has its maxPods and clusterDNS filled in."""
+    """One node's start. `kubelet` has its maxPods and clusterDNS filled in, and no expression any more."""
 
     cluster: ClusterInfo
     kubelet: KubeletConfiguration
+    passed_on: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the kubelet that only AL2023 takes."""
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
     custom: str = ""

@@ -31,7 +31,7 @@ def kubelet_flags(bootstrap: Bootstrap) -> str:
     return " ".join(flag for flag in flags if flag)
 
 
-def _number(name: str, value: int | None) -> str:
+def _number(name: str, value: int | str | None) -> str:
     return "" if value is None else f"--{name}={value}"
 
 
