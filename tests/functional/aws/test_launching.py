@@ -116,7 +116,7 @@ async def test_nothing_is_lost_or_doubled_while_a_fifth_of_the_calls_fails(bench
     )
     claims = [
         claim_of(f"pool-{number % 7}-{number:05d}", types=("t4g.large", "m7g.large")[: 1 + number % 2])
-        for number in range(300)
+        for number in range(1000)
     ]
 
     async def insist(act: Callable[[], Awaitable[T]]) -> T:
@@ -141,7 +141,7 @@ async def test_nothing_is_lost_or_doubled_while_a_fifth_of_the_calls_fails(bench
 
     machines = await for_each(partial(bench.cloud.create, claim) for claim in claims)
     ids = {each.provider_id for each in machines}
-    assert len(ids) == 300
+    assert len(ids) == 1000
     assert {each.provider_id for each in await insist(bench.cloud.list)} == ids
     described = await for_each(partial(bench.cloud.get, each.provider_id) for each in machines)
     assert [each.provider_id for each in described] == [each.provider_id for each in machines]

@@ -147,6 +147,7 @@ class AwsCloud:
                 templates=self._templates,
                 unavailable=self._unavailable,
                 reservations=self._reservations,
+                hashes=self._hashes,
                 log=log or NoLog(),
             ),
             workers,

@@ -12,6 +12,7 @@ from typing import Any, Final
 from nodesmith.adapters.aws.batching import CREATE_FLEET_WINDOW, Batcher, counted
 from nodesmith.adapters.aws.client import AwsClient
 from nodesmith.adapters.aws.cluster import ClusterSource
+from nodesmith.adapters.aws.drift import SpecHashes
 from nodesmith.adapters.aws.errors import (
     NO_ADDRESSES,
     PROFILE_NOT_VISIBLE,
@@ -47,7 +48,7 @@ from nodesmith.adapters.aws.unavailable import Unavailable
 from nodesmith.adapters.aws.userdata.bootstrap import LARGEST_BYTES
 from nodesmith.adapters.aws.userdata.bottlerocket import dropped_settings
 from nodesmith.api.ec2nodeclass import EC2NodeClass
-from nodesmith.model.labels import CAPACITY_TYPE, ON_DEMAND, RESERVED, SPOT, TENANCY
+from nodesmith.model.labels import CAPACITY_TYPE, NODECLASS_HASH_VERSION_VALUE, ON_DEMAND, RESERVED, SPOT, TENANCY
 from nodesmith.model.nodeclaim import NodeClaim
 from nodesmith.ports.clock import Clock
 from nodesmith.ports.cloud import Machine
@@ -89,6 +90,7 @@ class Parts:
     templates: Templates
     unavailable: Unavailable
     reservations: Reservations
+    hashes: SpecHashes
     log: Log
 
 
@@ -344,8 +346,8 @@ class Launcher:
             has_efa=plan.has_efa,
             launched_at_s=self._parts.clock.now().timestamp(),
         )
-        ca_bundle = frame.cluster.ca_bundle
-        return machine_of(claim, node_class, override.type, bought, frame.place, ca_bundle=ca_bundle)
+        static_hash = self._hash_of(node_class, frame.cluster.ca_bundle)
+        return machine_of(claim, node_class, override.type, bought, frame.place, static_hash=static_hash)
 
     def _adopted(
         self, claim: NodeClaim, node_class: EC2NodeClass, instance: Instance, catalogue: Catalogue, ca_bundle: str
@@ -367,4 +369,8 @@ class Launcher:
             launched_at_s=instance.launched_at_s,
             state=instance.state,
         )
-        return machine_of(claim, node_class, type_, bought, catalogue.place, ca_bundle=ca_bundle)
+        static_hash = self._hash_of(node_class, ca_bundle)
+        return machine_of(claim, node_class, type_, bought, catalogue.place, static_hash=static_hash)
+
+    def _hash_of(self, node_class: EC2NodeClass, ca_bundle: str) -> str:
+        return self._parts.hashes.of(node_class, ca_bundle, NODECLASS_HASH_VERSION_VALUE)

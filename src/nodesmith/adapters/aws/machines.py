@@ -9,7 +9,6 @@ from nodesmith.adapters.aws.instances import provider_id
 from nodesmith.adapters.aws.names import EFA
 from nodesmith.adapters.aws.typelabels import Place
 from nodesmith.api.ec2nodeclass import EC2NodeClass
-from nodesmith.api.nodeclasshash import node_class_hash
 from nodesmith.model.instancetype import InstanceType
 from nodesmith.model.labels import (
     CAPACITY_TYPE,
@@ -58,9 +57,9 @@ def machine_of(
     bought: Bought,
     place: Place,
     *,
-    ca_bundle: str = "",
+    static_hash: str,
 ) -> Machine:
-    """The machine, as the claim's status and the node's labels will tell of it."""
+    """The machine, as the claim's status and the node's labels will tell of it; `static_hash` is the NodeClass'."""
     return Machine(
         provider_id=provider_id(bought.zone, bought.instance),
         instance_type=type_.name,
@@ -73,7 +72,7 @@ def machine_of(
         node_class_name=node_class.name,
         labels=_labels(claim, type_, bought, place),
         annotations={
-            NODECLASS_HASH: node_class_hash(node_class, ca_bundle=ca_bundle),
+            NODECLASS_HASH: static_hash,
             NODECLASS_HASH_VERSION: NODECLASS_HASH_VERSION_VALUE,
             INSTANCE_PROFILE_NAME: node_class.status.instance_profile,
         },

@@ -31,6 +31,7 @@ from nodesmith.adapters.aws.userdata.bootstrap import ClusterInfo
 from nodesmith.adapters.clock import RealClock
 from nodesmith.api.ec2nodeclass import EC2NodeClass, decode_ec2nodeclass
 from nodesmith.api.nodeclaim import decode_node_claim
+from nodesmith.api.nodeclasshash import node_class_hash
 from nodesmith.model.instancetype import InstanceType
 from nodesmith.model.labels import MIN_VALUES_RELAXED, ZONE_ID
 from nodesmith.model.money import UsdPerHour
@@ -219,7 +220,7 @@ def test_the_machine_is_the_peers(case: dict[str, Any]) -> None:
         plan.partition,
         plan.has_efa,
     )
-    machine = machine_of(claim, node_class, override.type, bought, place)
+    machine = machine_of(claim, node_class, override.type, bought, place, static_hash=node_class_hash(node_class))
     zone = {ZONE_ID, "topology.kubernetes.io/zone"}
     assert {key: value for key, value in machine.labels.items() if key not in zone} == wanted["labels"]
     assert nonzero(machine.capacity) == amounts(wanted["capacity"])
@@ -266,7 +267,14 @@ def test_efa_is_told_only_of_a_machine_that_was_launched_with_it() -> None:
     claim, node_class, place, chosen, plan = planned(LAUNCHED[0])
     type_ = replace(plan.overrides[0].type, capacity={**plan.overrides[0].type.capacity, EFA: 4})
     told = [
-        machine_of(claim, node_class, type_, Bought("i-1", "a", "ami-1", chosen.capacity_type, has_efa=has_efa), place)
+        machine_of(
+            claim,
+            node_class,
+            type_,
+            Bought("i-1", "a", "ami-1", chosen.capacity_type, has_efa=has_efa),
+            place,
+            static_hash="1",
+        )
         for has_efa in (False, True)
     ]
     assert [each.capacity.get(EFA) for each in told] == [None, 4]

@@ -90,6 +90,20 @@ class BoxEC2Backend(EC2Backend):
 
     # --- instances ---
 
+    def describe_images(
+        self,
+        ami_ids: list[str] | None = None,
+        filters: dict[str, Any] | None = None,
+        exec_users: list[str] | None = None,
+        owners: list[str] | None = None,
+    ) -> list[Ami]:
+        """The images; moto asks for one by a filter with each instance, for which it need not look at all of them."""
+        if filters is not None and filters.keys() == {"image-id"} and isinstance(filters["image-id"], str):
+            found = self.amis.get(filters["image-id"])
+            return [found] if found is not None else []
+        images: list[Ami] = super().describe_images(ami_ids, filters, exec_users, owners)
+        return images
+
     def add_instance(self, reservation: Any, instance: BoxInstance) -> None:
         """Remember an instance under its id and in moto's list of reservations."""
         self.reservations[reservation.id] = reservation
