@@ -27,6 +27,8 @@ FATIGUE: Final = 0.5
 """How much less a machine's waste counts after each step that tried it in vain."""
 FITS_BUT_ONE_IN: Final = 3
 """Room that is there is looked at first, but for one step in so many."""
+ELSEWHERE_ONE_IN: Final = 2
+"""The machines given up are of one place, where pods can be exchanged freely, but for one step in so many."""
 PATIENCE: Final = 6
 """Steps in vain, one after the other, for each machine there is; then it is left as it is."""
 _NODES_BIT: Final = 2**40
@@ -73,7 +75,7 @@ class Improver:
         for step in range(steps):
             if not self._waste or in_vain > PATIENCE * len(self.prices) or (is_time_up is not None and is_time_up()):
                 return
-            given_up = self._chosen(SIZES[step % len(SIZES)])
+            given_up = self._chosen(SIZES[step % len(SIZES)], in_one_place=bool(step % ELSEWHERE_ONE_IN))
             better = self._step(orders[step % len(orders)], given_up, fits=bool(step % FITS_BUT_ONE_IN))
             in_vain = 0 if better else in_vain + 1
 
@@ -112,11 +114,13 @@ class Improver:
             self._tries[bin_] = self._tries.get(bin_, 0) + 1
         return False
 
-    def _chosen(self, count: int) -> list[int]:
+    def _chosen(self, count: int, *, in_one_place: bool) -> list[int]:
         """The machine that wastes most and some others, more of them wasteful than not; or nodes that took pods."""
         live = sorted(self._waste, key=lambda bin_: (-self._waste[bin_] * FATIGUE ** self._tries.get(bin_, 0), bin_))
         nodes = [bin_ for bin_ in range(len(self._world.nodes)) if self._packing.contents[bin_]]
         chosen = [live[0]]
+        if in_one_place:
+            live = [bin_ for bin_ in live if self._place(bin_) == self._place(live[0])]
         while len(chosen) < min(count, len(live) + len(nodes)):
             self._state = (self._state * _MULTIPLIER + _INCREMENT) % 2**64
             draw = self._state / 2**64
@@ -127,6 +131,12 @@ class Improver:
             elif all(candidate in chosen for candidate in candidates):
                 break
         return chosen
+
+    def _place(self, bin_: int) -> tuple[int, str, str]:
+        """The planned machine's template, zone and capacity type."""
+        template, offering = divmod(int(self._packing.offer[bin_]), len(self._world.universe))
+        planned = self._world.universe.offerings[offering]
+        return template, planned.zone, planned.capacity_type
 
     def _tables(self, given_up: Iterable[int]) -> dict[int, list[int]]:
         """The counts, by domain, that pods elsewhere may rely on and that giving up the machines changes."""

@@ -14,6 +14,7 @@ import numpy as np
 from nodesmith.decide.schedule.classes import PodClass
 from nodesmith.decide.schedule.crowd import Crowd
 from nodesmith.decide.schedule.market import Shelf
+from nodesmith.decide.schedule.packing import Packing
 from nodesmith.decide.schedule.universe import Flags
 from nodesmith.decide.schedule.world import World
 from nodesmith.decide.schedule.worth import Values
@@ -22,8 +23,9 @@ from nodesmith.decide.schedule.worth import Values
 class Shop(ABC):
     """Chooses offers: the one with the lowest rank, the cheapest among equals."""
 
-    def __init__(self, crowd: Crowd) -> None:
+    def __init__(self, crowd: Crowd, packing: Packing) -> None:
         self._crowd = crowd
+        self._packing = packing
         self._world = crowd.world
         self._market = crowd.market
 

@@ -32,6 +32,8 @@ from nodesmith.model.pod import LOWEST_PRIORITY
 from nodesmith.model.resources import NODES
 from nodesmith.plan.schedule import OnClaim, OnNode, Placement, PlannedClaim, SchedulePlan
 
+FEW_PODS: Final = 100
+"""Up to so many every attempt is improved: none is much worse than another, and where each ends is a matter of luck."""
 MANY_PODS: Final = 400
 """Above this two attempts have to do, which are unlike one another."""
 VERY_MANY_PODS: Final = 20_000
@@ -42,7 +44,8 @@ NEAR: Final = 1.2
 """The second-best attempt is improved as well when it costs less than this much of the best."""
 
 TRIAL_PART: Final = 5
-"""One in so many steps is spent on each of the two best attempts, the rest on the better one of them."""
+"""One in so many steps is spent on each of the two best attempts, the rest on the better one of them; where all are
+improved, each of the others has as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Strategy:
     """A way to make a plan; with `fills`, each machine is filled before the next is bought."""
 
     name: str
-    shop: Callable[[Crowd], Shop]
+    shop: Callable[[Crowd, Packing], Shop]
     order: Callable[[Crowd], list[PodClass]]
     fills: bool = False
     counts_nodes: bool = True
@@ -64,7 +67,7 @@ class Attempt:
         self._is_time_up = is_time_up
         self._crowd = Crowd(world, Market(world))
         self._packing = Packing(world, counts_nodes=strategy.counts_nodes)
-        buyer = Buyer(self._packing, strategy.shop(self._crowd))
+        buyer = Buyer(self._packing, strategy.shop(self._crowd, self._packing))
         self._placer = Placer(self._packing, self._crowd, buyer)
         self._filler = Filler(self._packing, self._crowd, buyer, self._placer)
         self._order = strategy.order(self._crowd)
@@ -191,11 +194,13 @@ def schedule(problem: Problem, stock: Stock | None = None, is_time_up: TimeIsUp 
             attempts += [each for each in tried if each.stands]
     best, *worse = sorted(attempts, key=_rank)
     rivals = [each for each in worse[:1] if each.is_near(best)]
+    if len(problem.pods) <= FEW_PODS:
+        rivals = [each for each in worse if each.rank[:2] == best.rank[:2]]
     steps = problem.options.steps
     for each in (best, *rivals):
         each.improve(steps // TRIAL_PART, is_time_up)
     best = min((best, *rivals), key=_rank)
-    best.improve(steps - (1 + len(rivals)) * (steps // TRIAL_PART), is_time_up)
+    best.improve(steps - min(2, 1 + len(rivals)) * (steps // TRIAL_PART), is_time_up)
     return best.plan()
 
 
