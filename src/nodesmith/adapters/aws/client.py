@@ -187,15 +187,18 @@ class AwsClient:
         return found
 
     async def _once(self, service: str, operation: str, region: str, parameters: Mapping[str, Any]) -> Answer:
-        if not operation.startswith(READING) and not self._may_write():
-            raise NotLeading(f"{operation}: not the leader")
+        def guard() -> None:
+            if not operation.startswith(READING) and not self._may_write():
+                raise NotLeading(f"{operation}: not the leader")
 
         def ask() -> Answer:
+            guard()  # once more, since it may have waited for a thread
             client = self._clients.client(service, region)
             method = getattr(client, xform_name(operation))
             answer: Answer = method(**parameters)
             return answer
 
+        guard()
         try:
             with self._calls.attempt(service, operation):
                 return await self._run(ask)

@@ -188,9 +188,13 @@ class KubernetesCluster:
         return f"{told['major']}.{str(told['minor']).rstrip('+')}"
 
     async def _write(self, request: Request) -> bytes:
-        if not self.may_write():
-            raise NotLeading(f"{request.about}: not the leader")
-        return await self._transport.send(request)
+        def guard() -> None:
+            if not self.may_write():
+                raise NotLeading(f"{request.about}: not the leader")
+
+        guard()
+        # Asked again when the request leaves: until then it may have waited for its turn, or to be sent once more.
+        return await self._transport.send(request, guard=guard)
 
 
 def _decode(kind: Kind[T], body: bytes) -> T:

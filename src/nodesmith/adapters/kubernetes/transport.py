@@ -11,7 +11,7 @@ import os
 import random
 import ssl
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -32,6 +32,9 @@ from nodesmith.ports.errors import EvictionBlocked, PortError, Throttled, Unavai
 from nodesmith.ports.metrics import Metrics
 
 SUCCESS_BELOW: Final = 300
+Guard = Callable[[], None]
+"""Asked in the last moment before a request leaves; it raises a PortError when the request must not."""
+
 MAX_BACKOFF_S: Final = 30.0
 
 
@@ -84,15 +87,15 @@ class Transport:
             await self._session.close()
             self._session = None
 
-    async def send(self, request: Request, *, deadline_s: float | None = None) -> bytes:
+    async def send(self, request: Request, *, deadline_s: float | None = None, guard: Guard | None = None) -> bytes:
         """The body of the answer.
 
         Raises:
-            PortError: by the caller's next step, when the answer was no or none came.
+            PortError: by the caller's next step, when the answer was no or none came, or what the guard raised.
         """
         for attempt in range(self.limits.attempts):
             try:
-                return await self._send_once(request, deadline_s or self.limits.deadline_s)
+                return await self._send_once(request, deadline_s or self.limits.deadline_s, guard)
             except PortError as error:
                 wait = self._wait_before_retry(request, error, attempt)
                 if wait is None:
@@ -113,11 +116,11 @@ class Transport:
             return timedelta(seconds=backoff)
         return None
 
-    async def _send_once(self, request: Request, deadline_s: float) -> bytes:
+    async def _send_once(self, request: Request, deadline_s: float, guard: Guard | None) -> bytes:
         await self._bucket.take()
         started = self.clock.monotonic()
         try:
-            async with asyncio.timeout(deadline_s), self._answer(request) as answer:
+            async with asyncio.timeout(deadline_s), self._answer(request, guard) as answer:
                 return await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._count(request, "<error>")
@@ -146,10 +149,12 @@ class Transport:
             raise Unavailable(f"{request.about}: {_sentence(error)}") from error
 
     @asynccontextmanager
-    async def _answer(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _answer(self, request: Request, guard: Guard | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
         """An answer that is a success; asked for twice when the first identity had run out."""
         for is_last in (False, True):
             identity = await self._credentials.identity()
+            if guard is not None:
+                guard()
             async with self._request(request, identity) as answer:
                 self._count(request, str(answer.status))
                 if answer.status < SUCCESS_BELOW:

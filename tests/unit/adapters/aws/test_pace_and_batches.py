@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -337,5 +337,23 @@ def test_a_process_that_does_not_lead_only_reads() -> None:
             with pytest.raises(Refused, match="not the leader"):
                 await client.call("ec2", operation)
         assert len(script.asked) == 1
+
+    run(body)
+
+
+def test_a_call_that_waits_for_a_thread_is_not_made_by_who_was_deposed_meanwhile() -> None:
+    async def body(clock: VirtualClock) -> None:
+        leads = True
+
+        async def deposed(work: Callable[[], T]) -> T:
+            nonlocal leads
+            leads = False
+            return await run_inline(work)
+
+        script = Scripted({})
+        client = AwsClient(script, region="r", clock=clock, run_blocking=deposed, may_write=lambda: leads)
+        with pytest.raises(Refused, match="not the leader"):
+            await client.call("ec2", "CreateFleet")
+        assert script.asked == []
 
     run(body)

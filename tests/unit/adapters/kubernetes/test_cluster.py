@@ -1,12 +1,13 @@
 import json
 import random
+from datetime import timedelta
 
 import pytest
 from aiohttp import web
 
 from nodesmith.adapters.kubernetes.cluster import SILENCE_S, KubernetesCluster, NotLeading
 from nodesmith.adapters.kubernetes.kubeconfig import Connection
-from nodesmith.adapters.kubernetes.transport import Transport
+from nodesmith.adapters.kubernetes.transport import Limits, Transport
 from nodesmith.api.kinds import CONFIG_MAP
 from nodesmith.ports.cluster import ChangeType
 from nodesmith.ports.errors import Expired
@@ -108,3 +109,34 @@ async def test_who_does_not_lead_writes_nothing() -> None:
                     await write
             await cluster.list(CONFIG_MAP)
         assert [line.split()[0] for line in server.asked] == ["DELETE", "GET"]
+
+
+class Deposing(InstantClock):
+    """Whoever waits is not the leader any more when he has waited."""
+
+    is_leading = True
+
+    async def sleep(self, duration: timedelta) -> None:
+        await super().sleep(duration)
+        self.is_leading = False
+
+
+async def test_a_write_that_waits_for_its_turn_is_not_sent_by_who_was_deposed_meanwhile() -> None:
+    clock, limits = Deposing(), Limits(per_second=1, burst=1)
+    async with serving(answers(lambda: page([]))) as server:
+        async with Transport(Connection(server.url), clock, limits) as transport:
+            cluster = KubernetesCluster(transport, may_write=lambda: clock.is_leading)
+            await cluster.list(CONFIG_MAP)
+            with pytest.raises(NotLeading):
+                await cluster.delete(CONFIG_MAP, "a", namespace="n")
+        assert [line.split()[0] for line in server.asked] == ["GET"]
+
+
+async def test_a_write_that_was_put_off_is_not_sent_again_by_who_was_deposed_meanwhile() -> None:
+    clock = Deposing()
+    async with serving(answers(lambda: status(429, "TooManyRequests"), lambda: page([]))) as server:
+        async with Transport(Connection(server.url), clock) as transport:
+            cluster = KubernetesCluster(transport, may_write=lambda: clock.is_leading)
+            with pytest.raises(NotLeading):
+                await cluster.delete(CONFIG_MAP, "a", namespace="n")
+        assert len(server.asked) == 1
