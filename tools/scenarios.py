@@ -1,6 +1,7 @@
 """Scenarios in folders: reading them, and how an answer compares with the one that another planner gave.
 
-A scenario is a folder with manifests, `scenario.json` (`{"verb", "catalog": path}`) and the other planner's answer,
+A scenario is a folder with manifests, `scenario.json` (`{"verb", "catalog": path}`, and in `options` the policies that
+are not the usual ones, `preferencePolicy` and `minValuesPolicy`) and the other planner's answer,
 `result.json` or `peer.json.gz`. An answer agrees when it is valid, places every pod that the other one places, and
 costs no more (than the median, where the other's cost varies).
 """
@@ -11,14 +12,14 @@ import gzip
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from nodesmith.api.catalog import load_catalog
 from nodesmith.api.manifests import load
-from nodesmith.decide.schedule.problem import Problem, pods_to_place
+from nodesmith.decide.schedule.problem import MinValuesPolicy, Options, PreferencePolicy, Problem, pods_to_place
 from nodesmith.decide.schedule.validate import Violation, validate
 from nodesmith.model.instancetype import InstanceType
 from nodesmith.plan.reason import Unplaced
@@ -36,6 +37,7 @@ class Scenario:
     verb: str
     catalog: Path
     peer: dict[str, Any]
+    options: Options = field(default_factory=Options)
 
     @property
     def name(self) -> str:
@@ -57,7 +59,8 @@ class Scenario:
             raise ValueError(f"{self.name}: {'; '.join(faults)}")
         types = catalog(self.catalog.resolve())
         snapshot = loaded.snapshot
-        return Problem(snapshot, {pool.name: types for pool in snapshot.pools}, pods_to_place(snapshot))
+        offered = {pool.name: types for pool in snapshot.pools}
+        return Problem(snapshot, offered, pods_to_place(snapshot), options=self.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,8 @@ def scenarios(folders: Iterable[Path]) -> Iterator[Scenario]:
     for folder in folders:
         for file in sorted(folder.rglob("scenario.json")):
             meta = json.loads(file.read_text())
-            yield Scenario(file.parent, meta["verb"], file.parent / meta["catalog"], _peer(file.parent))
+            catalog_file, peer = file.parent / meta["catalog"], _peer(file.parent)
+            yield Scenario(file.parent, meta["verb"], catalog_file, peer, _options(meta.get("options", {})))
 
 
 def judge(scenario: Scenario, problem: Problem, solve: Callable[[Problem], SchedulePlan]) -> Verdict:
@@ -113,6 +117,13 @@ def judge(scenario: Scenario, problem: Problem, solve: Callable[[Problem], Sched
     if ours > placed and price > scenario.peer_price:
         price = solve(replace(problem, pods=tuple(pod for pod in problem.pods if pod.key in placed))).price.dollars
     return Verdict(validate(problem, plan), tuple(sorted(placed - ours)), price, scenario.peer_price, seconds)
+
+
+def _options(stated: dict[str, str]) -> Options:
+    return Options(
+        preferences=PreferencePolicy(stated.get("preferencePolicy", PreferencePolicy.RESPECT)),
+        min_values=MinValuesPolicy(stated.get("minValuesPolicy", MinValuesPolicy.STRICT)),
+    )
 
 
 def _peer(folder: Path) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from typing import Final
 
 import pytest
 
-from nodesmith.decide.schedule.problem import Options, PricingPolicy
+from nodesmith.decide.schedule.problem import PricingPolicy
 from nodesmith.decide.schedule.solve import schedule
 from nodesmith.decide.schedule.validate import validate
 from tools.scenarios import Scenario, judge, scenarios
 
 DATA: Final = Path(__file__).parent / "data"
+# Only a plan whose pods do not wait for company that they would merely like places all; the plain greedy's do.
+RESCUED: Final = {"odd-04"}
 PLACING: Final = [each for each in scenarios([DATA]) if each.verb == "schedule"]
 
 
@@ -26,10 +28,10 @@ def test_our_answer_agrees(scenario: Scenario) -> None:
 @pytest.mark.parametrize("scenario", PLACING[::6], ids=lambda scenario: scenario.name)
 def test_the_plain_greedy_is_valid_and_leaves_nobody_out(scenario: Scenario) -> None:
     problem = scenario.problem()
-    plain = replace(problem, options=Options(pricing=PricingPolicy.KARPENTER))
+    plain = replace(problem, options=replace(problem.options, pricing=PricingPolicy.KARPENTER))
     verdict = judge(scenario, plain, schedule)
     assert not verdict.violations
-    assert not verdict.left_out
+    assert bool(verdict.left_out) == (scenario.name in RESCUED)
 
 
 @pytest.mark.parametrize("scenario", PLACING[::6], ids=lambda scenario: scenario.name)

@@ -99,9 +99,9 @@ class Claims:
         """The claim of a bin, pods left out; the same for all bins of that offer with as many pods of each class."""
         reach, used = self.reach(bin_), self._packing.used(bin_)
         universe, menu, requirements = self._world.universe, reach.menu, reach.requirements
-        planned = universe.offerings[int(self._packing.offer[bin_]) % len(universe)]
-        if planned.is_reserved:
-            menu, requirements = self._draw_on(planned.reservation_id, reach, used)
+        planned = int(self._packing.offer[bin_]) % len(universe)
+        if self._world.is_reserved[planned]:
+            menu, requirements = self._draw_on(planned, reach, used)
         elif self._reserves(reach, used):
             requirements = requirements & _UNRESERVED
         listing = self._listing(reach.template, requirements, menu, menu.fitting(used))
@@ -313,22 +313,20 @@ class Claims:
             flags &= counted == counted[offering]
         return flags
 
-    def _draw_on(self, reservation: str, reach: Reach, used: Amounts) -> tuple[Menu, Requirements]:
+    def _draw_on(self, planned: int, reach: Reach, used: Amounts) -> tuple[Menu, Requirements]:
         """What the claim may be where it draws on a reservation: that alone, unless minValues asks for more types.
 
         Then the claim stays open, but for types on which it could draw on a reservation that others hold.
         """
         universe, template = self._world.universe, reach.template
         fits: Flags = reach.offerings & holds(template.room, used)[universe.type_of]
-        own = np.array([each.reservation_id == reservation for each in universe.offerings], dtype=np.bool_)
-        if self._packing.diversity.suffices(template, fits & own):
+        drawing, wider, _ = self._packing.diversity.forms(fits, planned)
+        if self._packing.diversity.suffices(template, drawing):
             pinned = (
                 Requirement(CAPACITY_TYPE, frozenset((RESERVED,))),
-                Requirement(RESERVATION_ID, frozenset((reservation,))),
+                Requirement(RESERVATION_ID, frozenset((universe.offerings[planned].reservation_id,))),
             )
-            return menu_of(universe, template, fits & own), reach.requirements & Requirements.of(pinned)
-        others = self._world.is_reserved & ~own
-        wider = fits & ~np.isin(universe.type_of, universe.type_of[others])
+            return menu_of(universe, template, drawing), reach.requirements & Requirements.of(pinned)
         if self._packing.diversity.suffices(template, wider):
             return menu_of(universe, template, wider), reach.requirements
         return reach.menu, reach.requirements & _UNRESERVED

@@ -97,7 +97,8 @@ def stances_of(
         anti_affinity=spec.required_anti_affinity,
     )
     if policy is PreferencePolicy.IGNORE:
-        return (replace(last, tolerations=tolerates_all),)
+        # As upstream: the policy is about what pods prefer, and a PreferNoSchedule taint is a NodePool's.
+        return (replace(last, tolerations=spec.tolerations), last) if prefers_untainted else (last,)
     return tuple(_ladder(spec, last, prefers_untainted=prefers_untainted))
 
 

@@ -24,6 +24,7 @@ class Diversity:
             for template in world.templates
         ]
         self._memo: dict[tuple[int, bytes], bool] = {}
+        self._own: dict[str, Flags] = {}
 
     @property
     def matters(self) -> bool:
@@ -45,6 +46,28 @@ class Diversity:
             kinds = np.unique(self._world.universe.type_of[offerings]).tolist()
             known = self._memo[key] = all(self._values(name, kinds) >= needed for name, needed in wanted.items())
         return known
+
+    def forms(self, offerings: Flags, planned: int) -> tuple[Flags, ...]:
+        """What a machine that is planned as one of the offerings may list, in the order in which that is preferred.
+
+        One that draws on a reservation lists what draws on the same, else all types that no other reservation is for,
+        else what draws on none, as every other machine does.
+        """
+        world = self._world
+        if not world.reservations:
+            return (offerings,)
+        unreserved = offerings & ~world.is_reserved
+        if not world.is_reserved[planned]:
+            return (unreserved,)
+        own, kinds = self._drawing_on(world.universe.offerings[planned].reservation_id), world.universe.type_of
+        return offerings & own, offerings & ~np.isin(kinds, kinds[world.is_reserved & ~own]), unreserved
+
+    def _drawing_on(self, reservation: str) -> Flags:
+        flags = self._own.get(reservation)
+        if flags is None:
+            flags = self._own[reservation] = np.zeros(len(self._world.universe), dtype=np.bool_)
+            flags[self._world.offerings_of_reservation[reservation]] = True
+        return flags
 
     def enough(self, flags: Flags, keys: Sequence[str], counters: Sequence[Counter]) -> Flags:
         """By offer: those flagged that leave enough values when a machine keeps its value of each of the keys.
@@ -69,12 +92,29 @@ class Diversity:
             for offerings in domains.values():
                 here = np.zeros(size, dtype=np.bool_)
                 here[offerings] = True
-                if not self.suffices(template, here):
-                    kept[part] &= ~here
+                for offering in self._too_few(template, here, offerings):
+                    kept[template.index * size + offering] = False
         return kept
 
-    def most(self, template: Template, offerings: Flags, used: Amounts, request: Amounts, most: int) -> int:
-        """How many more pods of the request, up to `most`, leave enough values beside what is used."""
+    def _too_few(self, template: Template, here: Flags, offerings: Sequence[int]) -> list[int]:
+        """Those of the offerings that leave too few values, when a machine lists no others than the flagged ones."""
+        reserved = self._world.is_reserved
+        answers: dict[str, bool] = {}
+        for offering in offerings:
+            drawn_on = self._world.universe.offerings[offering].reservation_id if reserved[offering] else ""
+            if drawn_on not in answers:
+                answers[drawn_on] = any(self.suffices(template, form) for form in self.forms(here, offering))
+        return [
+            each
+            for each in offerings
+            if not answers[self._world.universe.offerings[each].reservation_id if reserved[each] else ""]
+        ]
+
+    def most(self, template: Template, forms: Iterable[Flags], used: Amounts, request: Amounts, most: int) -> int:
+        """How many more pods of the request, up to `most`, leave one of the forms enough values beside what is used."""
+        return max(self._most(template, form, used, request, most) for form in forms)
+
+    def _most(self, template: Template, offerings: Flags, used: Amounts, request: Amounts, most: int) -> int:
         low, high = 0, most
         while low < high:
             middle = (low + high + 1) // 2

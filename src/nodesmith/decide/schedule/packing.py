@@ -138,7 +138,8 @@ class Packing:
         for name in template.pool.limits:
             amounts = world.capacity_of(name)[world.universe.type_of]
             offerings = offerings & (amounts <= amounts[int(self.offer[bin_]) % len(world.universe)])
-        return self.diversity.most(template, offerings, self.used(bin_), world.requests[each.index], most)
+        forms = self.diversity.forms(offerings, int(self.offer[bin_]) % len(world.universe))
+        return self.diversity.most(template, forms, self.used(bin_), world.requests[each.index], most)
 
     def _as_stated(self, each: PodClass, stance: Stance, bin_: int) -> Flags:
         """By offer: those that admit the class by the one of its alternatives that the machine's claim will state."""

@@ -45,10 +45,13 @@ class Placer:
         self._packing = packing
         self._buyer = buyer
 
-    def place_all(self, order: Sequence[PodClass], is_time_up: TimeIsUp | None = None) -> None:
-        """No more pods of these classes can be placed, whatever is bought, or the time is up."""
+    def place_all(self, order: Sequence[PodClass], is_time_up: TimeIsUp | None = None, *, patient: bool = True) -> None:
+        """No more pods of these classes can be placed, whatever is bought, or the time is up.
+
+        Impatient pods wait for no company.
+        """
         left = self._crowd.left
-        for round_ in range(MOST_ROUNDS):
+        for round_ in range(0 if patient else 1, MOST_ROUNDS):
             before = int(left.sum())
             for each in order:
                 if left[each.index] and (round_ or not self._waits(each)):

@@ -50,13 +50,17 @@ improved, each of the others has as many."""
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """A way to make a plan; with `fills`, each machine is filled before the next is bought."""
+    """A way to make a plan; with `fills`, each machine is filled before the next is bought.
+
+    Patient pods let others go first while the company that they look for is not there yet.
+    """
 
     name: str
     shop: Callable[[Crowd, Packing], Shop]
     order: Callable[[Crowd], list[PodClass]]
     fills: bool = False
     counts_nodes: bool = True
+    is_patient: bool = True
 
 
 class Attempt:
@@ -73,7 +77,7 @@ class Attempt:
         self._order = strategy.order(self._crowd)
         if strategy.fills:
             self._fill()
-        self._placer.place_all(self._order, is_time_up)
+        self._placer.place_all(self._order, is_time_up, patient=strategy.is_patient)
         self._improver: Improver | None = None
 
     @property
@@ -206,7 +210,7 @@ def schedule(problem: Problem, stock: Stock | None = None, is_time_up: TimeIsUp 
 
 def _rescues(world: World, attempts: Sequence[Attempt]) -> list[Attempt]:
     """More attempts, made where pods are left over."""
-    more = [Attempt(world, KARPENTER), Attempt(world, BOUND_FIRST)]
+    more = [Attempt(world, strategy) for strategy in (KARPENTER, BOUND_FIRST, IMPATIENT)]
     if world.limits_left:
         more.append(Attempt(world, THRIFTY))
         everywhere = all(each.unplaced for each in (*attempts, *more))
@@ -312,6 +316,7 @@ PORTFOLIO: Final[Sequence[Strategy]] = (
     Strategy("largest-by-memory", LargestShop, _by_memory),
 )
 BOUND_FIRST: Final = Strategy("bound-first", LargestShop, _bound_first)
+IMPATIENT: Final = replace(BOUND_FIRST, name="impatient", is_patient=False)
 OVER_NODES: Final = tuple(
     replace(strategy, name=f"{strategy.name}-over-nodes", counts_nodes=False) for strategy in (KARPENTER, BOUND_FIRST)
 )

@@ -8,6 +8,7 @@ from nodesmith.decide.schedule.problem import Problem
 from nodesmith.decide.schedule.solve import schedule
 from nodesmith.decide.schedule.validate import validate
 from nodesmith.model import labels
+from nodesmith.model.pod import WeightedPodAffinityTerm
 from nodesmith.plan.schedule import OnNode, SchedulePlan
 from tests.unit.decide.schedule import build
 from tests.unit.decide.schedule.build import kind, near, node, pods, pool, problem, spec, spread
@@ -37,6 +38,15 @@ def test_pods_that_a_spread_binds_come_before_those_that_only_count() -> None:
     only_b = kind("only-b", 2, 0.01, zones=("b",))
     plan = solved(problem((*free, *bound), pools=[pool("default", here)], types=(*build.TYPES, only_b)))
     assert not plan.unplaced
+
+
+def test_pods_that_only_would_like_company_do_not_wait_for_it_until_their_spread_is_uneven() -> None:
+    liked = (WeightedPodAffinityTerm(1, near("db")),)
+    bound = pods("web", 2, spec(900, topology_spread=(spread("web", min_domains=3),), preferred_affinity=liked))
+    others = [*pods("db", 1, spec(100)), *pods("free", 2, spec(200), app="web")]
+    nodes = [node("na", "large", "a"), node("nb", "large", "b")]
+    full = pool(limits={"cpu": 0})
+    assert not solved(problem((*bound, *others), nodes=nodes, pools=[full])).unplaced
 
 
 def test_a_spread_counts_a_domain_that_other_pods_open_up() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nodesmith.decide.schedule.problem import Problem
+from nodesmith.decide.schedule.problem import Options, PreferencePolicy, Problem
 from nodesmith.decide.schedule.solve import schedule
 from nodesmith.decide.schedule.validate import validate
 from nodesmith.model import labels
@@ -66,6 +66,30 @@ def test_a_claim_that_draws_on_a_reservation_keeps_as_many_types_as_its_pool_wan
     plan = solved(problem(pods("web", 1), pools=[diverse(labels.INSTANCE_TYPE, 3)], types=types))
     assert plan.claims[0].cheapest.capacity_type == labels.RESERVED
     assert len(plan.claims[0].instance_types) >= 3
+
+
+def test_a_type_that_only_a_full_reservation_offers_counts_for_no_minimum() -> None:
+    held = Offering("a", labels.RESERVED, UsdPerHour.of(0.001), reservation_id="cr-1", reservation_capacity=1)
+    small, medium, large = build.TYPES[:3]
+    terms = Requirements({**large.requirements.by_key, labels.CAPACITY_TYPE: Requirement(labels.CAPACITY_TYPE, TERMS)})
+    types = (small, medium, replace(large, requirements=terms, offerings=(held,)))
+    alone = spec(required_anti_affinity=(build.near("web"),))
+    plan = solved(problem(pods("web", 2, alone), pools=[diverse(labels.INSTANCE_TYPE, 3)], types=types))
+    assert len(plan.claims) == 1
+    assert len(plan.claims[0].instance_types) == 3
+    both = solved(problem(pods("web", 2, alone), pools=[diverse(labels.INSTANCE_TYPE, 2)], types=types))
+    assert sorted(claim.cheapest.capacity_type for claim in both.claims) == [labels.RESERVED, labels.SPOT]
+
+
+def test_a_soft_taint_is_avoided_although_preferences_are_ignored() -> None:
+    soft = Taint("slow", PREFER_NO_SCHEDULE)
+    pools = [pool("soft", weight=10, taints=(soft,)), pool("plain")]
+    asked = problem(pods("web", 1), pools=pools)
+    for policy in PreferencePolicy:
+        plan = solved(replace(asked, options=Options(preferences=policy)))
+        assert [claim.pool_name for claim in plan.claims] == ["plain"]
+    last_resort = problem(pods("web", 1), pools=pools[:1], options=Options(preferences=PreferencePolicy.IGNORE))
+    assert not solved(last_resort).unplaced
 
 
 def test_a_claim_does_not_speak_of_labels_that_its_node_will_not_carry() -> None:

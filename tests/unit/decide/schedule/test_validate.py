@@ -13,8 +13,9 @@ from nodesmith.model import labels
 from nodesmith.model.instancetype import Offering
 from nodesmith.model.meta import ObjectMeta
 from nodesmith.model.money import UsdPerHour
-from nodesmith.model.pod import HostPort, PodVolume
+from nodesmith.model.pod import HostPort, PodAffinityTerm, PodVolume
 from nodesmith.model.requirements import Requirement, Requirements
+from nodesmith.model.selector import LabelSelector
 from nodesmith.model.storage import CSINode, PersistentVolume, PersistentVolumeClaim, StorageClass
 from nodesmith.model.taints import NO_SCHEDULE, PREFER_NO_SCHEDULE, Taint, Toleration
 from nodesmith.plan.reason import BlockCode, Blocked, Unplaced
@@ -443,6 +444,19 @@ def test_a_workload_that_wants_itself_grows_from_one_place() -> None:
     apart = plan([buying(["small"], web[:2], IN_A), buying(["small"], web[2:], IN_B)])
     assert validate(problem(web), together) == ()
     assert codes((problem(web), apart)) == {Code.AFFINITY}
+
+
+def test_who_finds_nobody_else_is_the_one_that_may_start() -> None:
+    """The pod that is alone comes first; the other joins the pod that wants nobody, once that is there."""
+    anybody = PodAffinityTerm(labels.HOSTNAME, LabelSelector(), frozenset(("default",)))
+    seekers, other = pods("web", 2, required_affinity=(anybody,)), pods("db", 1)
+    question = problem((*seekers, *other))
+    for first, second in (seekers, seekers[::-1]):
+        stands = plan([buying(["small"], [first, *other]), buying(["small"], [second])])
+        assert validate(question, stands) == ()
+    third = pods("web", 3, required_affinity=(anybody,))
+    torn = plan([buying(["small"], [third[0], *other]), buying(["small"], [third[1]]), buying(["small"], [third[2]])])
+    assert codes((problem((*third, *other)), torn)) == {Code.AFFINITY}
 
 
 def test_an_open_zone_turns_out_the_way_that_suits_if_there_is_one() -> None:

@@ -165,18 +165,22 @@ class Affinity:
         return self._demand_of[known]
 
     def _place_all(self, *, others_late: bool, largest_first: bool) -> list[_Group]:
-        """The groups that cannot come when the rest has."""
-        for demand in self._demands.values():
-            demand.restart()
-        for place in self._places:
-            for known in (*place.running, *place.leaving):
-                self._come(known, place)
+        """The groups that cannot come when the rest has; who will find no company among the others starts first."""
+        self._restart()
+        served: set[int] = set()
         late = others_late
+        if late:
+            self._others_come()
+            served.update(id(group) for group in self._seekers if group.has_company)
+            self._restart()
         if not late:
             self._others_come()
         waiting = list(self._seekers)
         while waiting:
-            ready = [group for group in waiting if group.has_company] or _starters(waiting, largest_first=largest_first)
+            alone = [group for group in waiting if id(group) not in served] if late else []
+            ready = [group for group in waiting if group.has_company] or _starters(
+                alone or waiting, largest_first=largest_first
+            )
             if not ready and late:
                 self._others_come()
                 late = False
@@ -188,6 +192,14 @@ class Affinity:
             gone = set(map(id, ready))
             waiting = [group for group in waiting if id(group) not in gone]
         return waiting
+
+    def _restart(self) -> None:
+        """Only those are there who were before the plan."""
+        for demand in self._demands.values():
+            demand.restart()
+        for place in self._places:
+            for known in (*place.running, *place.leaving):
+                self._come(known, place)
 
     def _come(self, known: PodClass, place: Place) -> None:
         for demand in self._watchers.get(known, ()):
