@@ -39,14 +39,19 @@ Follow = Callable[[Command, Way], End]
 
 @dataclass(slots=True)
 class Consolidation:
-    """One pass of consolidation over candidates that rules and budgets let through."""
+    """One pass of consolidation over candidates that rules and budgets let through.
+
+    `goes_on`: an earlier pass over the same cluster found nothing and had no effort left for some of them. `left` are
+    those that the effort of this one did not last to ask about alone.
+    """
 
     scene: Scene
     ration: Ration
     memory: Memory
     follow: Follow
+    goes_on: bool = False
     evaluator: Evaluator = field(init=False)
-    is_cut_short: bool = field(default=False, init=False)
+    left: frozenset[str] = field(default=frozenset(), init=False)
 
     def __post_init__(self) -> None:
         """Judge by the operator's policy."""
@@ -79,7 +84,7 @@ class Consolidation:
     def _search(self, candidates: Sequence[Candidate], effort: int) -> Search:
         relaxed = pressure(candidates, self.scene, self.ration)
         limit = self.scene.shared.effort + effort
-        search = Search(self.evaluator, self.ration, relaxed, limit, self.memory.looked_at)
+        search = Search(self.evaluator, self.ration, relaxed, limit, self.memory.looked_at, self.goes_on)
         search.run(candidates)
         return search
 
@@ -122,9 +127,9 @@ class Consolidation:
         return careful if isinstance(careful, Proposal) and careful.savings > proposal.savings else proposal
 
     def _note_looked_at(self, candidates: Sequence[Candidate]) -> None:
-        """What is left for the next pass, whose round ends when all candidates were asked about."""
+        """What is left for the next pass; a round of passes ends when all candidates were asked about."""
         asked = frozenset(each.name for each in candidates if self.evaluator.recall((each,)) is not None)
         seen = self.memory.looked_at | asked
         is_round = all(each.name in seen for each in candidates)
-        self.is_cut_short = len(asked) < len(candidates)
+        self.left = frozenset(each.name for each in candidates) - asked
         self.memory = replace(self.memory, looked_at=frozenset() if is_round else seen)

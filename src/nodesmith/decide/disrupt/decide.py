@@ -226,18 +226,19 @@ class _Pass:
             return None
         ground = Ground.of(self.scene, eligible, ration)
         before = self.memory.fruitless
-        if before is not None and before.ground.is_as(ground):
-            self._note(before.stays)
+        earlier = before if before is not None and before.ground.is_as(ground) else None
+        if earlier is not None and not earlier.left:
+            self._note(earlier.stays)
             return None
-        consolidation = Consolidation(self.scene, ration, self.memory, self._follow)
+        consolidation = Consolidation(self.scene, ration, self.memory, self._follow, goes_on=earlier is not None)
         proposal = consolidation.choose(eligible)
         self.memory = consolidation.memory
         self.weighed = tuple(consolidation.evaluator.weighed)
-        self.is_cut_short |= consolidation.is_cut_short
-        explained = [_explained(each, consolidation.evaluator, found=proposal is not None) for each in eligible]
-        self._note(explained)
-        is_fruitless = proposal is None and not consolidation.is_cut_short
-        self.memory = replace(self.memory, fruitless=Fruitless(ground, tuple(explained)) if is_fruitless else None)
+        explained = tuple(_explained(each, consolidation.evaluator, found=proposal is not None) for each in eligible)
+        search = Fruitless(ground, explained, consolidation.left).after(earlier)
+        self.is_cut_short |= bool(search.left)
+        self._note(search.stays)
+        self.memory = replace(self.memory, fruitless=search if proposal is None else None)
         return proposal.command() if proposal is not None else None
 
     def _follow(self, command: Command, way: Way) -> End:

@@ -63,10 +63,23 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Fruitless:
-    """A search that asked about every candidate and found nothing, and why each of them stays."""
+    """A search that found nothing, and why each candidate stays.
+
+    `left` are those that it did not ask about alone because its effort was spent: the next pass over the same ground
+    goes on with them, and when none is left, all that was found by the passes together stands.
+    """
 
     ground: Ground
     stays: tuple[Stay, ...]
+    left: frozenset[str] = frozenset()
+
+    def after(self, earlier: Fruitless | None) -> Fruitless:
+        """This search and the earlier one, which was made over the same ground, as one."""
+        if earlier is None:
+            return self
+        known = {each.node: each for each in earlier.stays if each.node not in earlier.left}
+        stays = tuple(known.get(each.node, each) if each.node in self.left else each for each in self.stays)
+        return Fruitless(earlier.ground, stays, self.left & earlier.left)
 
 
 def _young(scene: Scene, candidates: Sequence[Candidate]) -> Iterator[str]:

@@ -32,13 +32,18 @@ LEAST_QUESTIONS: Final = 2
 
 @dataclass(slots=True)
 class Search:
-    """One search. `limit` bounds the effort spent when it ends, counted as `effort_of` counts."""
+    """One search. `limit` bounds the effort spent when it ends, counted as `effort_of` counts.
+
+    `goes_on`: it goes on where an earlier one ended that found nothing in the same cluster, and leaves out the sets
+    that it began with.
+    """
 
     evaluator: Evaluator
     ration: Ration
     pressure: Pressure
     limit: int
     looked_at: frozenset[str] = frozenset()
+    goes_on: bool = False
     best: Proposal | None = None
     found: list[Proposal] = field(default_factory=list)
     asked: int = 0
@@ -55,7 +60,7 @@ class Search:
         whole, scene = self.limit, self.evaluator.scene
         third = (whole - scene.shared.effort) // 3
         self.limit -= third
-        self.consider(self._ideas(order))
+        self.consider(() if self.goes_on else self._ideas(order))
         alone = sorted(order, key=lambda each: each.name in self.looked_at)
         least = 0 if self.best is not None else max(third, effort_of(alone[:1], scene))
         self.limit = max(whole, scene.shared.effort + least)

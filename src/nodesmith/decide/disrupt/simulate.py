@@ -95,7 +95,9 @@ class Simulator:
         world = World(problem, self.scene.shared.stock)
         if is_greedy:
             return plan_by(world, KARPENTER)
-        return quick_plan(world, (FILLED,) if len(problem.pods) > VERY_MANY_PODS else (FILLED, KARPENTER))
+        if len(problem.pods) > VERY_MANY_PODS:
+            return plan_by(world, FILLED)
+        return quick_plan(world, (FILLED, KARPENTER))
 
     def _judge(self, plan: SchedulePlan, moved: frozenset[str]) -> Simulation:
         """The part of the plan that concerns the candidates' pods; what the provisioner buys anyway is its own."""

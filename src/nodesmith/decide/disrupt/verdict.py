@@ -39,7 +39,8 @@ class Memory:
     that one node's failures never starve the others. `intent` are the steps that follow the last command, in order.
     `looked_at` are nodes whose leaving alone was asked about in this round: when the effort is short, the next pass
     asks about the others first; `tried` are drifted nodes whose pods had no place in this round. `fruitless` is
-    the last search that found nothing; `shared` is what the next pass need not work out again.
+    the last search that found nothing, over as many passes as it took; `shared` is what the next pass need not work
+    out again.
     """
 
     resting: Mapping[str, datetime] = field(default_factory=dict)
@@ -69,7 +70,8 @@ class Verdict:
 
     `eligible` says how many nodes each method could have taken, budgets aside; a reason that the pass did not come to
     is missing. `weighed` are the scores of all ideas that Balanced pools were asked about. `is_cut_short` says that the
-    effort did not last to ask about every candidate alone: the next passes begin with the others.
+    effort did not last to ask about every candidate alone, in this pass and those before it over the same cluster: the
+    next passes begin with the others.
     """
 
     command: Command | None

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from nodesmith.decide.disrupt.decide import decide
-from nodesmith.decide.disrupt.policy import REPLACES_FOR
+from nodesmith.decide.disrupt.policy import REPLACES_FOR, Policy
 from nodesmith.decide.disrupt.verdict import Memory, Verdict
 from nodesmith.model.labels import ON_DEMAND
 from nodesmith.state.snapshot import Snapshot
@@ -34,6 +34,41 @@ def test_the_same_cluster_is_searched_once_in_half_an_hour_and_told_of_the_same(
     assert effort(again) == spent
     later = decide(view, offered, now=NOW + timedelta(minutes=30), memory=again.memory)
     assert effort(later) > spent
+
+
+def test_a_search_over_several_passes_stands_when_all_were_asked_about() -> None:
+    nodes = [node(f"n{index:02d}", "medium", pod(f"w{index}", "3500m")) for index in range(20)]
+    view = snapshot(nodes, [pool(capacity_types=[ON_DEMAND])])
+    offered, policy = catalog(view), Policy(effort=400)
+    whole = decide(view, offered, now=NOW, policy=Policy())
+    verdict, spent = decide(view, offered, now=NOW, policy=policy), list[int]()
+    while verdict.is_cut_short:
+        spent.append(effort(verdict))
+        assert len(spent) < len(nodes)
+        verdict = decide(view, offered, now=NOW, policy=policy, memory=verdict.memory)
+        assert verdict.command is None
+    assert len(spent) > 1
+    assert verdict.stays == whole.stays, "each is told what came of it alone, in whichever pass"
+    done = effort(verdict)
+    assert effort(decide(view, offered, now=NOW, policy=policy, memory=verdict.memory)) == done
+
+
+def test_a_change_between_passes_begins_the_search_anew() -> None:
+    nodes = [node(f"n{index:02d}", "medium", pod(f"w{index}", "3500m")) for index in range(20)]
+    view = snapshot(nodes, [pool(capacity_types=[ON_DEMAND])])
+    offered, policy = catalog(view), Policy(effort=400)
+    first = decide(view, offered, now=NOW, policy=policy)
+    assert first.memory.fruitless is not None
+    changed = replace(view, nodes=(replace(view.nodes[0], pods=()), *view.nodes[1:]))
+    again = decide(changed, offered, now=NOW, policy=policy, memory=first.memory)
+    assert again.command is not None
+    assert again.command.nodes == ("n00",)
+    busier = snapshot([*nodes, node("new", "medium", pod("w99", "3500m"))], view.pools)
+    onward = decide(busier, offered, now=NOW, policy=policy, memory=first.memory)
+    assert onward.memory.fruitless is not None
+    asked = {each.name for each in nodes} - first.memory.fruitless.left
+    assert asked
+    assert asked <= onward.memory.fruitless.left, "the others come first, and those asked before are asked again"
 
 
 def test_a_change_of_one_node_is_news() -> None:
