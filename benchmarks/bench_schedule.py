@@ -2,7 +2,8 @@
 
     python benchmarks/bench_schedule.py [--only PART] [--record] [--peer]
 
-All times are this process's own, in seconds of processor time, each input in a process of its own:
+All times are this process's own, in seconds of processor time, each input in a process of its own, the collector set as
+in the program that is measured:
 
 - `first`, `$ first`: from parsed objects to the first valid plan, with no time to improve it; the best of a few runs.
 - `within`, `$ within`: the same with the time to improve it that the controller gives a batch of that size (`given`).
@@ -31,6 +32,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from benchmarks.inputs import Case, Peer, cases  # noqa: E402 - the path is set above: the script runs from anywhere
 from benchmarks.peer.build import build, run  # noqa: E402
+from nodesmith.app import settle_memory  # noqa: E402
 from nodesmith.decide.schedule.allowance import improving_time  # noqa: E402
 from nodesmith.decide.schedule.bound import lower_bound  # noqa: E402
 from nodesmith.decide.schedule.problem import Problem, TimeIsUp  # noqa: E402
@@ -113,6 +115,7 @@ class Stopwatch:
 def measure(case: Case) -> Result:
     """Decide without time, a few times, then with the controller's, then by steps; the bound is found once."""
     problem = case.problem()
+    settle_memory()
     paced = pace()
     first = min((decide(problem, lambda: True) for _ in range(RUNS)), key=lambda each: each.seconds)
     given = improving_time(len(problem.pods)).total_seconds()

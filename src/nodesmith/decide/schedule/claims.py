@@ -90,13 +90,14 @@ class Claims:
     def claim(self, bin_: int, pods: Iterable[str]) -> PlannedClaim:
         """The claim of a bin."""
         key = (int(self._packing.offer[bin_]), frozenset(self._packing.contents[bin_].items()))
-        alike = self._alike.get(key)
-        if alike is None:
-            alike = self._alike[key] = self._claim(bin_)
-        return replace(alike, pods=tuple(sorted(pods)))
+        alike, named = self._alike.get(key), tuple(sorted(pods))
+        if alike is not None:
+            return replace(alike, pods=named)
+        made = self._alike[key] = self._claim(bin_, named)
+        return made
 
-    def _claim(self, bin_: int) -> PlannedClaim:
-        """The claim of a bin, pods left out; the same for all bins of that offer with as many pods of each class."""
+    def _claim(self, bin_: int, pods: tuple[str, ...]) -> PlannedClaim:
+        """The claim of a bin; but for the pods the same for all bins of that offer with as many of each class."""
         reach, used = self.reach(bin_), self._packing.used(bin_)
         universe, menu, requirements = self._world.universe, reach.menu, reach.requirements
         planned = int(self._packing.offer[bin_]) % len(universe)
@@ -110,7 +111,7 @@ class Claims:
             requirements=listing.relaxed or requirements,
             instance_types=listing.names,
             requests=self._requests(used, listing.daemons),
-            pods=(),
+            pods=pods,
             cheapest=listing.cheapest,
             is_min_values_relaxed=listing.relaxed is not None,
             has_price_overlay=listing.has_price_overlay,

@@ -73,7 +73,11 @@ class Improver:
         """
         in_vain = 0
         for step in range(steps):
-            if not self._waste or in_vain > PATIENCE * len(self.prices) or (is_time_up is not None and is_time_up()):
+            if is_time_up is not None and is_time_up():
+                return
+            for bin_ in self.prices if not step else ():
+                self._weigh(bin_)
+            if not self._waste or in_vain > PATIENCE * len(self.prices):
                 return
             given_up = self._chosen(SIZES[step % len(SIZES)], in_one_place=bool(step % ELSEWHERE_ONE_IN))
             better = self._step(orders[step % len(orders)], given_up, fits=bool(step % FITS_BUT_ONE_IN))
@@ -106,6 +110,7 @@ class Improver:
                 self._forget(bin_)
             for bin_ in range(first, packing.size):
                 self._price(bin_)
+                self._weigh(bin_)
             packing.keep()
             return True
         packing.take_back()
@@ -170,8 +175,13 @@ class Improver:
         if offer != packing.offer[bin_] and not packing.diversity.asks(template):
             packing.change_offer(bin_, offer)
         self.prices[bin_] = price
-        if not self._world.is_reserved[offer % len(self._world.universe)]:
-            self._waste[bin_] = price - self._worth(bin_)
+
+    def _weigh(self, bin_: int) -> None:
+        """It is known what the machine wastes, if it is bought and there is another to be had for it."""
+        if bin_ in self._waste or bin_ not in self.prices:
+            return
+        if not self._world.is_reserved[int(self._packing.offer[bin_]) % len(self._world.universe)]:
+            self._waste[bin_] = self.prices[bin_] - self._worth(bin_)
 
     def _forget(self, bin_: int) -> None:
         del self.prices[bin_]

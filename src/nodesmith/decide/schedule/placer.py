@@ -158,10 +158,9 @@ class Placer:
         nodes = len(self._world.nodes)
         machines = bins[bins >= nodes]
         if len(machines) > 1:
-            slack = np.zeros(len(machines))
-            for free in self._packing.free.T:
-                here = free[machines]
-                slack += here / max(int(here.max()), 1)
+            free = self._packing.free.T.take(machines, axis=1)
+            most = np.maximum(np.maximum.reduce(free, axis=1), 1)
+            slack = np.add.reduce(free / most[:, None])
             machines = machines[np.argsort(slack, kind="stable")]
         return np.concatenate([bins[bins < nodes], machines]) if len(machines) < len(bins) else machines
 

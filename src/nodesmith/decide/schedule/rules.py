@@ -144,7 +144,10 @@ class RuleBook:
 
     def counts_offer(self, counter: Counter, offer: int) -> bool:
         """Whether pods on a machine of the offer count."""
-        return counter.filter is None or bool(self._filters[id(counter.filter)].offers[offer])
+        if counter.filter is None:
+            return True
+        counted = self._filters[id(counter.filter)]
+        return not counted.is_choosy or bool(counted.offers[offer])
 
     def offers_counted(self, counter: Counter) -> Flags:
         """By offer: those on which pods count, for a counter with a filter."""
