@@ -1,9 +1,13 @@
+import asyncio
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from nodesmith import app
 from nodesmith.app import options_of, solver
+from nodesmith.controllers.freshness import Freshness
 from nodesmith.decide.schedule.problem import MinValuesPolicy, PreferencePolicy, PricingPolicy, Problem
 from nodesmith.model.meta import EPOCH
 from nodesmith.plan.schedule import SchedulePlan
@@ -57,3 +61,34 @@ def test_a_plan_is_improved_as_long_as_its_pods_are_worth_or_as_told(
     monkeypatch.setattr(app, "schedule", lambda problem, *, is_time_up: SchedulePlan({}))
     solver(told)(Problem(Snapshot(EPOCH), {}, pods("web", 1000)))
     assert [each.total_seconds() for each in allowed] == pytest.approx([seconds])
+
+
+class Silent:
+    def silence(self) -> timedelta:
+        return timedelta(minutes=6)
+
+
+@pytest.mark.parametrize(
+    ("warms_up", "leads", "is_listed", "is_old", "says"),
+    [
+        (False, False, False, False, None),
+        (False, True, False, False, "not everything has been listed"),
+        (False, True, True, False, None),
+        (False, True, True, True, "nothing was heard of pods for 360s"),
+        (True, False, False, False, "not everything has been listed"),
+        (True, False, True, False, None),
+    ],
+)
+def test_ready_is_who_waits_for_his_turn_and_who_knows_everything(
+    *, warms_up: bool, leads: bool, is_listed: bool, is_old: bool, says: str | None
+) -> None:
+    settings = load(["--cluster-name=blue", f"--disable-controller-warmup={str(not warms_up).lower()}"], {})
+    elected, synced, freshness = asyncio.Event(), asyncio.Event(), Freshness()
+    if leads:
+        elected.set()
+    if is_listed:
+        synced.set()
+    if is_old:
+        freshness.watch("pods", Silent())
+    controllers: Any = SimpleNamespace(synced=synced, freshness=freshness)
+    assert app._unsynced(controllers, elected, settings) == says

@@ -48,6 +48,19 @@ def test_an_event_is_told_once_in_its_time_whatever_object_it_is_about() -> None
     run(story)
 
 
+def test_what_was_told_long_ago_is_not_remembered() -> None:
+    async def story(clock: VirtualClock) -> None:
+        recorder = Recorder(RecordedEvents(clock), clock)
+        for number in range(1000):
+            recorder.publish(_event("DisruptionBlocked", f"uid-{number}"))
+        assert len(recorder._told) == 1000
+        await clock.sleep(timedelta(minutes=5))
+        recorder.publish(_event("DisruptionBlocked", "uid"))
+        assert len(recorder._told) == 1
+
+    run(story)
+
+
 def test_without_values_to_go_by_every_event_is_told() -> None:
     async def story(clock: VirtualClock) -> None:
         sink = RecordedEvents(clock)
