@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from nodesmith.adapters.kubernetes import requests
-from nodesmith.adapters.kubernetes.frames import ChangeReader, Page, read_page
+from nodesmith.adapters.kubernetes.frames import ChangeReader, Page, read_object, read_page
 from nodesmith.adapters.kubernetes.requests import PatchType, Request
 from nodesmith.adapters.kubernetes.transport import Transport
 from nodesmith.api.kind import Kind, Manifest
@@ -53,7 +53,7 @@ class KubernetesCluster:
         Raises:
             NotFound: when there is none.
         """
-        return _decode(kind, await self._transport.send(requests.get(kind, name, namespace=namespace)))
+        return read_object(kind, await self._transport.send(requests.get(kind, name, namespace=namespace)))
 
     async def list(self, kind: Kind[T]) -> Listing[T]:
         """All objects of the kind, read in pages; in one piece when the pages expire on the way."""
@@ -101,7 +101,7 @@ class KubernetesCluster:
         Raises:
             AlreadyExists: when the name is taken.
         """
-        return _decode(kind, await self._write(requests.create(kind, manifest, dry_run=dry_run)))
+        return read_object(kind, await self._write(requests.create(kind, manifest, dry_run=dry_run)))
 
     async def patch(
         self,
@@ -121,12 +121,12 @@ class KubernetesCluster:
         """
         body = requests.at_version(patch, resource_version)
         request = requests.patch(kind, name, body, namespace=namespace, subresource=subresource)
-        return _decode(kind, await self._write(request))
+        return read_object(kind, await self._write(request))
 
     async def json_patch(self, kind: Kind[T], name: str, operations: Sequence[Manifest], *, namespace: str = "") -> T:
         """The object after a JSON patch; a `test` operation that fails is `Refused`."""
         request = requests.patch(kind, name, operations, namespace=namespace, patch_type=PatchType.JSON)
-        return _decode(kind, await self._write(request))
+        return read_object(kind, await self._write(request))
 
     async def apply(
         self, kind: Kind[T], name: str, manifest: Manifest, *, force: bool = False, dry_run: bool = False
@@ -140,7 +140,7 @@ class KubernetesCluster:
         request = requests.patch(
             kind, name, manifest, namespace=namespace, patch_type=PatchType.APPLY, force=force, dry_run=dry_run
         )
-        return _decode(kind, await self._write(request))
+        return read_object(kind, await self._write(request))
 
     async def delete(
         self,
@@ -195,7 +195,3 @@ class KubernetesCluster:
         guard()
         # Asked again when the request leaves: until then it may have waited for its turn, or to be sent once more.
         return await self._transport.send(request, guard=guard)
-
-
-def _decode(kind: Kind[T], body: bytes) -> T:
-    return kind.decode(msgspec.json.decode(body))

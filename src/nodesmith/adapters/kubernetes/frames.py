@@ -54,6 +54,19 @@ def _lists(shape: Any) -> msgspec.json.Decoder[_List[Any]]:
     return msgspec.json.Decoder(_List[shape])
 
 
+@lru_cache
+def _objects(shape: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(shape)
+
+
+def read_object(kind: Kind[T], body: bytes) -> T:
+    """The object that is an answer's body."""
+    try:
+        return kind.decode(_objects(kind.shape).decode(body))
+    except msgspec.ValidationError:
+        return kind.decode(msgspec.json.decode(body))
+
+
 class ChangeReader(Generic[T]):
     """Collects the bytes of one watch and gives out changes as their lines become complete."""
 

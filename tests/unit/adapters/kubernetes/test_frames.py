@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodesmith.adapters.kubernetes.frames import ChangeReader, read_page
-from nodesmith.api.kinds import CONFIG_MAP
+from nodesmith.adapters.kubernetes.frames import ChangeReader, read_object, read_page
+from nodesmith.api.kinds import CONFIG_MAP, POD
 from nodesmith.ports.cluster import ChangeType
 from nodesmith.ports.errors import Expired, Unavailable
 
@@ -55,6 +55,13 @@ def test_a_version_too_old_comes_through_the_watch() -> None:
 def test_what_cannot_be_read_breaks_the_watch_and_not_the_program(nonsense: bytes) -> None:
     with pytest.raises(Unavailable):
         ChangeReader(CONFIG_MAP, "watch").feed(nonsense)
+
+
+@pytest.mark.parametrize("generation", [3, "three"])
+def test_an_answer_is_read_as_its_whole_is_whatever_types_its_parts_have(generation: Any) -> None:
+    metadata = {"name": "a", "namespace": "b", "generation": generation, "managedFields": [{}]}
+    pod = {"metadata": metadata, "spec": {"nodeName": "n"}, "status": {"phase": "Running"}}
+    assert read_object(POD, json.dumps(pod).encode()) == POD.decode(pod)
 
 
 def test_a_page_has_its_items_its_version_and_what_comes_next() -> None:
