@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from nodesmith.decide.schedule.explain import PodExplanation, explain_pod, to_json
-from nodesmith.decide.schedule.problem import Problem
+from nodesmith.decide.schedule.problem import MinValuesPolicy, Options, Problem
 from nodesmith.model import labels
 from nodesmith.model.meta import ObjectMeta
 from nodesmith.model.pod import HostPort, PodVolume
-from nodesmith.model.requirements import Requirement
+from nodesmith.model.requirements import Requirement, Requirements
 from nodesmith.model.storage import PersistentVolume, PersistentVolumeClaim
 from nodesmith.model.taints import NO_SCHEDULE, Taint
 from nodesmith.plan.reason import BlockCode, Blocked, Unplaced
@@ -58,6 +58,32 @@ def test_a_request_that_is_too_large_names_what_would_fit() -> None:
     assert nearest is not None
     assert (nearest.name, nearest.capacity_type) == ("arm-large", labels.SPOT)
     assert nearest.failing == ("cpu 9, it has 7900m",)
+
+
+def test_min_values_leave_nothing_where_too_few_types_are_left() -> None:
+    """What alone would not leave enough is no change that admits the pod."""
+    diverse = replace(
+        pool(), requirements=Requirements.of((Requirement(labels.INSTANCE_TYPE, complement=True, min_values=3),))
+    )
+    arm = problem(pods("web", 1, node_selector=ARM), pools=[diverse])
+    shown = explained(arm)
+    assert shown.pools[0].left == 0
+    assert removed(shown, BlockCode.MIN_VALUES) == [(12, 12)]
+    assert shown.changes == (
+        f"drop the nodeSelector {labels.ARCH}=arm64",
+        f"lower minValues of {labels.INSTANCE_TYPE} in NodePool default",
+    )
+    nearest = shown.pools[0].nearest
+    assert nearest is not None
+    assert nearest.failing == (f"minValues 3 of {labels.INSTANCE_TYPE}: 2 left",)
+    assert explained(replace(arm, options=Options(min_values=MinValuesPolicy.BEST_EFFORT))).pools[0].left == 12
+    large = explained(problem(pods("web", 1, cpu=7000, node_selector=ARM), pools=[diverse]))
+    assert [change.split(":")[0] for change in large.changes] == [
+        f"lower minValues of {labels.INSTANCE_TYPE} in NodePool default",
+    ], "two large types are too few without the selector, too"
+    by_zone = Requirements.of((Requirement(labels.ZONE, complement=True, min_values=2),))
+    pinned = problem(pods("web", 1, node_selector=((labels.ZONE, "b"),)), pools=[replace(pool(), requirements=by_zone)])
+    assert explained(pinned).pools[0].left == 0
 
 
 def test_two_faults_at_once_have_no_single_change() -> None:

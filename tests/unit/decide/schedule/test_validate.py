@@ -299,6 +299,25 @@ def test_startup_and_preferred_taints_keep_nobody_off() -> None:
     assert validate(asked, plan([buying(["small"], web)])) == ()
 
 
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ((labels.NODEPOOL, "In", ("default",)), set()),
+        ((labels.NODEPOOL, "In", ("another",)), {Code.TEMPLATE_REQUIREMENT}),
+        (("tier", "In", ("gold",)), set()),
+        (("tier", "In", ("gold", "silver")), {Code.TEMPLATE_REQUIREMENT}),
+        (("tier", "Exists", ()), {Code.TEMPLATE_REQUIREMENT}),
+    ],
+)
+def test_a_claim_says_nothing_against_its_pool_and_the_labels_that_this_gives(
+    stated: tuple[str, str, tuple[str, ...]], expected: set[Code]
+) -> None:
+    web = pods("web", 1)
+    question = problem(web, pools=[pool(labels={"tier": "gold"})])
+    assert codes((question, plan([buying(["small"], web)]))) == set()
+    assert codes((question, plan([buying(["small"], web, stated)]))) == expected
+
+
 def test_a_tolerated_taint_keeps_nobody_off() -> None:
     web = pods("web", 1, tolerations=(Toleration("dedicated", "Equal", "db"),))
     assert validate(problem(web, pools=[pool(taints=(DEDICATED,))]), plan([buying(["small"], web)])) == ()

@@ -9,11 +9,12 @@ from typing import Final
 import numpy as np
 
 from nodesmith.decide.schedule.explain.company import NEW, CompanyRule
+from nodesmith.decide.schedule.problem import MinValuesPolicy
 from nodesmith.decide.schedule.validate.case import Case
 from nodesmith.decide.schedule.validate.labels import NodeConstraint
 from nodesmith.decide.schedule.validate.market import Amounts, Mask
 from nodesmith.decide.schedule.validate.shape import Shape, repelling, template_requirements
-from nodesmith.model.labels import HOSTNAME, INITIALIZED, NODEPOOL, REGISTERED
+from nodesmith.model.labels import HOSTNAME, INITIALIZED, INSTANCE_TYPE, NODEPOOL, REGISTERED
 from nodesmith.model.nodepool import NodePool
 from nodesmith.model.pod import NodeSelectorTerm, Pod
 from nodesmith.model.requirements import Requirement, Requirements
@@ -81,6 +82,29 @@ class PoolAsks:
         yield from self._ports()
         yield from self._company()
         yield from self._limits()
+
+    def diversity(self, offerings: Mask) -> Asked | None:
+        """The minValues that a machine which may be any of these offerings does not meet; None where it meets all."""
+        if self.case.problem.options.min_values is not MinValuesPolicy.STRICT:
+            return None
+        for wanted in self.pool.requirements:
+            least, count = wanted.min_values or 0, len(self._values(wanted.key, offerings))
+            if count < least:
+                text = f"minValues {least} of {wanted.key}: {count} left"
+                change = f"lower minValues of {wanted.key} in NodePool {self.pool.name}"
+                return Asked(BlockCode.MIN_VALUES, POOL, text, change, ~self._everything)
+        return None
+
+    def _values(self, key: str, offerings: Mask) -> set[str]:
+        """The values of the label that the types of the offerings have, or these themselves."""
+        if self.market.settles(key):
+            codes, values = self.market.offering_labels(key)
+            return {value for code in np.unique(codes[offerings]) if (value := values[int(code)]) is not None}
+        kinds = [self.market.types[int(number)] for number in np.unique(self.market.owner[offerings])]
+        if key == INSTANCE_TYPE:
+            return {kind.name for kind in kinds}
+        stated = [kind.requirements.by_key[key] for kind in kinds if key in kind.requirements.by_key]
+        return {value for each in stated if not each.complement for value in each.values}
 
     def _refusals(self) -> Iterator[Asked]:
         taint = repelling(self.pool.taints, self.pod.spec.tolerations)

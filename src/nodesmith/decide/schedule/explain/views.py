@@ -60,6 +60,10 @@ def study_pool(case: Case, pod: Pod, pool: NodePool, rules: list[CompanyRule]) -
         for each in demands
         if not each.met.all()
     ]
+    if fitting.any() and (too_few := asks.diversity(fitting)) is not None:
+        count = int(fitting.sum())
+        constraints.append(Constraint(too_few.code, too_few.by, too_few.text, count, count, too_few.change))
+        demands, fitting = (*demands, too_few), np.zeros_like(fitting)
     view = PoolView(pool.name, len(everything), int(sold.sum()), int(fitting.sum()), tuple(constraints), None)
     study = PoolStudy(asks, demands, sold, fitting, view)
     nearest = None if fitting.any() or not len(everything) else study.miss(_nearest(asks, failures))
@@ -72,7 +76,8 @@ def _constraint(
 ) -> Constraint:
     """The demand in numbers: what it removes of `base`, and what would be left without it."""
     without = np.flatnonzero((failures == 1) & ~each.met)
-    left = int((failures == 0).sum()) + len(without)
+    others = (failures == 0) | ((failures == 1) & ~each.met)
+    left = int(others.sum()) if asks.diversity(others) is None else 0
     change = each.change
     if each.resource:
         change = _smaller(asks, each.resource, without)

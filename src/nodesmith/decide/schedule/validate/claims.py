@@ -12,7 +12,7 @@ from nodesmith.decide.schedule.problem import MinValuesPolicy
 from nodesmith.decide.schedule.validate.case import Case
 from nodesmith.decide.schedule.validate.labels import admits, holds
 from nodesmith.decide.schedule.validate.market import LARGEST, Amounts, Mask
-from nodesmith.decide.schedule.validate.shape import Shape, repelling
+from nodesmith.decide.schedule.validate.shape import Shape, repelling, template_requirements
 from nodesmith.decide.schedule.validate.violation import Code, Violation, claim_name
 from nodesmith.model.labels import INSTANCE_TYPE
 from nodesmith.model.pod import Pod, PodSpec
@@ -80,10 +80,10 @@ class _Claim:
         if pool.is_static or pool.meta.is_deleting:
             detail = "is static" if pool.is_static else "is being deleted"
             yield self._fault(Code.NODEPOOL_UNUSABLE, detail, pool.name)
-        for wanted in pool.requirements:
+        for wanted in template_requirements(pool):
             mine = self.claim.requirements.by_key.get(wanted.key)
             if mine is None:
-                if wanted.key != INSTANCE_TYPE:
+                if wanted.key in pool.requirements.by_key and wanted.key != INSTANCE_TYPE:
                     yield self._fault(Code.TEMPLATE_REQUIREMENT, f"{wanted} is dropped", pool.name)
             elif not holds(wanted, mine if mine.complement or mine.values else None):
                 yield self._fault(Code.TEMPLATE_REQUIREMENT, f"{mine} is not within {wanted}", pool.name)
