@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nodesmith.api.likeness import slip_of
 from nodesmith.cli.consolidation import answer, node_lines, node_to_json
 from nodesmith.cli.reading import (
     UNPLACED,
@@ -72,7 +73,7 @@ def run(
 def _explain_node(problem: Problem, name: str, output: Output) -> None:
     said = answer(problem, name)
     if said is None:
-        refuse([f"error: there is no node {name} in the manifests"])
+        refuse(_unknown("node", name, (node.name for node in problem.snapshot.nodes)))
     if output is Output.TABLE:
         print_lines(node_lines(said))
     else:
@@ -122,12 +123,21 @@ def _offering(miss: Miss) -> str:
     return f"{miss.name} {miss.capacity_type} in {miss.zone}{price}: {'; '.join(miss.failing)}"
 
 
+def _unknown(what: str, name: str, known: Iterable[str]) -> list[str]:
+    """That there is no such thing, and what was likely meant."""
+    meant = slip_of(name, known)
+    return [
+        f"error: there is no {what} {name} in the manifests",
+        *([f"\nhint: did you mean `{meant}`?"] if meant else []),
+    ]
+
+
 def _check(problem: Problem, key: str) -> None:
     """Exit with a hint when the pod is not one that is to be placed."""
     if any(pod.key == key for pod in problem.pods):
         return
     known = next((pod for pod in problem.snapshot.pods if pod.key == key), None)
     if known is None:
-        refuse([f"error: there is no pod {key} in the manifests"])
+        refuse(_unknown("pod", key, (pod.key for pod in problem.snapshot.pods)))
     where = f"runs on {known.node_name}" if known.node_name else "is not to be placed now"
     refuse([f"error: pod {key} {where}; only pods that wait for a node, or have to leave theirs, can be explained"])

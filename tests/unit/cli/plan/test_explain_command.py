@@ -48,3 +48,8 @@ def test_pods_that_are_not_to_be_placed_are_refused_with_a_reason(tmp_path: Path
     unknown = explain("pod", "default/nobody", *write(tmp_path))
     assert unknown.exit_code == 2
     assert "no pod default/nobody" in unknown.stderr
+    assert "hint" not in unknown.stderr
+    for subject, name, meant in (("pod", "web-O", "default/web-0"), ("node", "odl", "old")):
+        misspelt = explain(subject, name, *write(tmp_path))
+        assert misspelt.exit_code == 2
+        assert misspelt.stderr.endswith(f"hint: did you mean `{meant}`?\n")

@@ -86,6 +86,14 @@ def test_min_values_leave_nothing_where_too_few_types_are_left() -> None:
     assert explained(pinned).pools[0].left == 0
 
 
+def test_the_first_of_a_company_needs_a_domain_for_it() -> None:
+    first = pods("web", 1, required_affinity=(near("web", "rack"),))
+    shown = explained(problem(first))
+    assert shown.pools[0].left == 0
+    assert shown.changes == ("define the label rack in a NodePool",)
+    assert explained(problem(first, pools=[pool(labels={"rack": "r1"})])).pools[0].left == OFFERINGS
+
+
 def test_two_faults_at_once_have_no_single_change() -> None:
     shown = explained(problem(pods("web", 1, cpu=9000, node_selector=((labels.ZONE, "nowhere"),))))
     assert [change.split(":")[0] for change in shown.changes] == ["no single change"]

@@ -81,6 +81,10 @@ def _affinity_rules(classes: Classes, places: list[Place], known: PodClass) -> I
     wanted = frozenset.intersection(*(frozenset(classes.selected(term)) for term in terms))
     present = [place for place in places if wanted & ({*place.new} | {*place.running} | {*place.leaving})]
     if not present and known in wanted:
+        for term in terms:
+            # The pod may be the first, and a node without the label is still in no domain where others could join it.
+            text, change = f"a domain of {term.topology_key}", f"define the label {term.topology_key} in a NodePool"
+            yield CompanyRule(BlockCode.POD_AFFINITY, term.topology_key, text, change, None)
         return
     for term in terms:
         there = frozenset(value for place in present if (value := place.value(term.topology_key)) is not None)
