@@ -12,7 +12,7 @@ from nodesmith.api.fault import Edit, Fault, Severity, path_text
 from nodesmith.api.likeness import edit_distance, slip_of
 from nodesmith.api.schema import Schema, schema_of
 from nodesmith.api.served import ALL, NODE_POOL
-from nodesmith.api.validation import validate
+from nodesmith.api.validation import manifest_problems, validate
 from nodesmith.api.wire.base import manifest_name
 
 POOL = """\
@@ -197,3 +197,31 @@ def test_definitions_are_named_and_served_as_upstream_s() -> None:
     root = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     assert root["required"] == ["template"]
     assert root["properties"]["disruption"]["default"] == {"consolidateAfter": "0s"}
+
+
+@pytest.mark.parametrize(
+    ("kubelet", "told"),
+    [
+        ({"kubeReserved": {"cpu": "vcpus * 10"}}, [("warning", "with the gate NodeClassCEL")]),
+        ({"maxPods": "110"}, [("warning", "with the gate NodeClassCEL")]),
+        ({"kubeReserved": {"memory": "100Mb"}}, [("error", "neither a quantity nor an expression")]),
+        ({"maxPods": "many"}, [("error", "neither a number nor an expression")]),
+        ({"maxPods": "${PODS}", "kubeReserved": {"cpu": "${CPU}"}}, []),
+        ({"maxPods": 110, "kubeReserved": {"cpu": "100m"}}, []),
+        ({"registryBurstt": 5}, [("error", "is not a field")]),
+    ],
+)
+def test_an_expression_is_told_of_and_what_is_none_is_wrong(
+    kubelet: dict[str, Any], told: list[tuple[str, str]]
+) -> None:
+    spec = {
+        "role": "r",
+        "amiSelectorTerms": [{"alias": "al2023@latest"}],
+        "subnetSelectorTerms": [{"id": "subnet-1"}],
+        "securityGroupSelectorTerms": [{"id": "sg-1"}],
+        "kubelet": kubelet,
+    }
+    manifest = {"apiVersion": "karpenter.k8s.aws/v1", "kind": "EC2NodeClass", "metadata": {"name": "a"}, "spec": spec}
+    found = [(str(each.severity), each.message) for each in manifest_problems(manifest)]
+    assert len(found) == len(told)
+    assert all(mine[0] == theirs[0] and theirs[1] in mine[1] for mine, theirs in zip(found, told, strict=True))

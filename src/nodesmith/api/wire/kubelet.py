@@ -6,7 +6,7 @@ controller with the condition `ValidationSucceeded`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Final
 
 from nodesmith.api.expressions import ExpressionError, compiled
@@ -66,33 +66,30 @@ def is_expression(value: Any) -> bool:
     return False
 
 
-def _fault_of(value: Any, *, is_any_text: bool) -> str:
-    """What is wrong with a value that may be an expression, in the words of the compiler; nothing where nothing is."""
-    if not isinstance(value, str) or "${" in value or not (is_any_text or is_expression(value)):
-        return ""
+def _compiles(text: str) -> bool:
     try:
-        compiled(value)
-    except ExpressionError as error:
-        return str(error)
-    return ""
+        compiled(text)
+    except ExpressionError:
+        return False
+    return True
 
 
-def _readable(hint: str, *, is_any_text: bool = False) -> Rule:
-    return Rule(
-        cel="",
-        message="this is no expression that makes a number",
-        broken=whole(lambda value: not _fault_of(value, is_any_text=is_any_text)),
-        hint=hint,
-    )
-
-
-def _gated(is_meant: Any) -> Rule:
-    return Rule(
-        cel="",
-        message="an expression is worked out for each instance type only with the gate NodeClassCEL",
-        broken=whole(lambda value: not is_meant(value) or "${" in value),
-        hint="with `--aws-feature-gates=NodeClassCEL=true` it may stay; a number without quotes is no expression",
-        is_warning=True,
+def _expression_rules(what: str, hint: str, is_meant: Callable[[Any], bool]) -> tuple[Rule, ...]:
+    """For a value that may be an expression: one that is none is wrong, one that is needs the gate."""
+    return (
+        Rule(
+            cel="",
+            message=f"this is neither {what} nor an expression that makes a number",
+            broken=whole(lambda value: not is_meant(value) or "${" in value or _compiles(value)),
+            hint=hint,
+        ),
+        Rule(
+            cel="",
+            message="an expression is worked out for each instance type only with the gate NodeClassCEL",
+            broken=whole(lambda value: not is_meant(value) or "${" in value or not _compiles(value)),
+            hint="with `--aws-feature-gates=NodeClassCEL=true` it may stay; a number without quotes is no expression",
+            is_warning=True,
+        ),
     )
 
 
@@ -113,7 +110,9 @@ def _is_high_above_low(kubelet: Any) -> bool:
     return not (isinstance(high, int) and isinstance(low, int)) or high > low
 
 
-Reservation = Annotated[str, Field(hint=QUANTITY_HINT, rules=(_readable(QUANTITY_HINT), _gated(is_expression)))]
+Reservation = Annotated[
+    str, Field(hint=QUANTITY_HINT, rules=_expression_rules("a quantity", QUANTITY_HINT, is_expression))
+]
 MAX_PODS: Final = Field(
     "The most pods that a node takes; or an expression, which needs the gate NodeClassCEL.",
     hint="a number from 0",
@@ -124,8 +123,11 @@ MAX_PODS: Final = Field(
             broken=whole(lambda value: isinstance(value, str) or value >= 0),
             hint="a number from 0",
         ),
-        _readable("a number from 0, or an expression such as min(110, max_pods)", is_any_text=True),
-        _gated(lambda value: isinstance(value, str)),
+        *_expression_rules(
+            "a number",
+            "a number from 0, or an expression such as min(110, max_pods)",
+            lambda value: isinstance(value, str),
+        ),
     ),
 )
 Threshold = Annotated[str, Field(pattern=_THRESHOLD, hint="a percentage or a quantity, in quotes: 10%, 500Mi")]
