@@ -24,6 +24,8 @@ from nodesmith.adapters.aws import (
 )
 from nodesmith.adapters.aws.cloud import REPAIR_POLICIES
 from nodesmith.adapters.aws.conditions import CAUSES
+from nodesmith.adapters.aws.kubelet import UNITS
+from nodesmith.api.expressions import VARIABLES
 from nodesmith.install.names import Names
 from nodesmith.install.policies import controller_policies
 
@@ -66,7 +68,9 @@ What nodesmith says, does and remembers on AWS. Generated from the tables that t
 def outputs() -> Mapping[str, str]:
     """The page."""
     return {
-        "docs/reference/aws.md": "\n".join([HEAD, *_conditions(), *_errors(), *_memory(), *_identity(), *_compared()])
+        "docs/reference/aws.md": "\n".join(
+            [HEAD, *_conditions(), *_errors(), *_memory(), *_kubelet(), *_identity(), *_compared()]
+        )
     }
 
 
@@ -147,6 +151,25 @@ def _identity() -> Iterable[str]:
         for statement in document["Statement"]
     ]
     yield _table(("statement", "actions", "on", "if"), rows)
+
+
+def _kubelet() -> Iterable[str]:
+    yield "## Settings of the kubelet\n"
+    yield (
+        "`spec.kubelet` of an EC2NodeClass takes every setting of `kubelet.config.k8s.io/v1beta1` but "
+        "`registerWithTaints`. AL2023's nodes get them as they are; other families know twelve, and another one keeps "
+        "the class from being ready. With `--aws-feature-gates=NodeClassCEL=true`, `maxPods` and the amounts of "
+        "`kubeReserved` and `systemReserved` may be expressions, worked out for each instance type: "
+        '`"min(110, max_pods)"`, `"max(60, vcpus * 30)"`. They may name these facts of a type:\n'
+    )
+    yield _table(("name", "type"), [(f"`{name}`", str(kind)) for name, kind in VARIABLES.items()])
+    yield (
+        "`max_pods` is what the type takes by itself in the expression of `maxPods`, and what came out of that in the "
+        "others. There are `+ - * / %`, comparisons, `in`, `&& || !`, `? :`, `min` and `max` of two, `int`, `double`, "
+        "`size`, and `startsWith`, `endsWith`, `contains`, `matches` of a text. A result is a number in these units:\n"
+    )
+    rows = [(f"`{name}`", f"`{unit}`" if unit else "", str(step)) for name, (step, unit) in UNITS.items()]
+    yield _table(("amount of", "unit", "rounded up to a multiple of"), rows)
 
 
 def _compared() -> Iterable[str]:
