@@ -288,3 +288,14 @@ def test_the_context_is_left_out_where_min_values_were_relaxed(relaxed: str, con
     subnets = {each.zone: each.id for each in node_class.status.subnets}
     plan = plan_launch(asked, with_context, chosen, Frame(SETTINGS, CLUSTER, place), subnets)
     assert plan.request.get("Context") == context
+
+
+@pytest.mark.parametrize("name", ["more than 60 types, spot", "two architectures"])
+def test_what_is_asked_for_is_in_order_of_price(name: str) -> None:
+    *_, plan = planned(CASES[name])
+    prices = [
+        [override["Priority"] for override in config["Overrides"]] for config in plan.request["LaunchTemplateConfigs"]
+    ]
+    assert len({price for each in prices for price in each}) > 1
+    assert [sorted(each) for each in prices] == prices
+    assert sorted(each[0] for each in prices) == [each[0] for each in prices]
