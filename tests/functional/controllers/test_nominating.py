@@ -3,14 +3,18 @@
 from datetime import timedelta
 
 from nodesmith.adapters.memory.faults import Fault
+from nodesmith.adapters.memory.history import Occurrence
 from nodesmith.api.kinds import POD
 from nodesmith.controllers.nodeclaim.nominations import AT_ONCE
 from nodesmith.controllers.shell import Options
 from nodesmith.decide.lifecycle.newclaim import planned_pods
+from nodesmith.model.labels import UNREGISTERED_TAINT
+from nodesmith.model.node import Node
 from nodesmith.ports.errors import Refused
 from nodesmith.sim.clock import VirtualClock, run
 from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node_pool
 
+SLOW = timedelta(milliseconds=20)
 SIZES = (("small", 12, "250m", "512Mi"), ("middle", 10, "900m", "3500Mi"), ("large", 8, "2", "7Gi"))
 
 
@@ -61,6 +65,33 @@ def test_where_it_is_refused_nodes_come_up_as_ever() -> None:
         assert strangers(world)
 
     run(story)
+
+
+def test_a_node_opens_soon_after_its_pods_are_named_however_many_come_up_at_once() -> None:
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        world.apply(NODE_CLASS, node_pool(disruption={"consolidateAfter": "Never"}))
+        world.faults.latency = (SLOW, SLOW)
+        most = 0
+
+        def look(_: Occurrence) -> None:
+            nonlocal most
+            named = {pod.nominated_node_name for pod in world.pods() if not pod.node_name}
+            most = max(most, sum(node.name in named and UNREGISTERED_TAINT in _keys(node) for node in world.nodes()))
+
+        world.server.listen(look)
+        async with world.running(), world.controlled():
+            for name, count, cpu, memory in SIZES:
+                world.app(name, count, cpu=cpu, memory=memory)
+            await world.until(world.all_running)
+        assert most == 1
+        assert len(world.claims()) > 1
+
+    run(story)
+
+
+def _keys(node: Node) -> set[str]:
+    return {taint.key for taint in node.taints}
 
 
 def test_a_pod_that_is_kept_for_a_node_that_is_gone_is_let_off() -> None:

@@ -108,10 +108,7 @@ class Lifecycle:
         changes: list[Change] = []
         fields: dict[str, Any] = {}
         if needs_registration(claim):
-            for node in self._shell.store.nodes_with(claim.provider_id):
-                await self._nominations.give(claim, node)
-            step = registration(claim, self._shell.store.nodes_with(claim.provider_id))
-            await self._take_over(claim, step)
+            step = await self._open(claim)
             changes.extend(step.changes)
             if step.is_complete and step.node is not None:
                 fields["nodeName"] = step.node.name
@@ -122,6 +119,17 @@ class Lifecycle:
         if needs_initialization(claim):
             claim = await self._initialize(claim)
         return claim
+
+    async def _open(self, claim: NodeClaim) -> Registration:
+        """The claim's Node, if it has come, is taken over and open, and its pods carry its name."""
+        if not self._shell.store.nodes_with(claim.provider_id):
+            return registration(claim, ())
+        async with self._nominations.turn():
+            for node in self._shell.store.nodes_with(claim.provider_id):
+                await self._nominations.give(claim, node)
+            step = registration(claim, self._shell.store.nodes_with(claim.provider_id))
+            await self._take_over(claim, step)
+        return step
 
     async def _take_over(self, claim: NodeClaim, step: Registration) -> None:
         if step.lacks_taint:

@@ -1,14 +1,16 @@
 """Pods carry the name of the node that was bought for them, so that kube-scheduler puts them there (KEP-5278).
 
 kube-scheduler tries a pod's `status.nominatedNodeName` before all other nodes and keeps the room there from pods that
-are no more important. A failed attempt of its own takes the name away again, so it is given just before the node opens
-and anew until the node is settled; from then on, and when the node goes, pods that are still waiting are let off.
+are no more important. A failed attempt of its own takes the name away again, so it is given just before the node opens,
+one node at a time, and anew until the node is settled; from then on, and when the node goes, pods that are still
+waiting are let off.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -22,10 +24,12 @@ from nodesmith.model.pod import Pod
 from nodesmith.ports.errors import PortError, Refused
 from nodesmith.state.snapshot import StateNode
 
-AT_ONCE: Final = 4
-"""Writes at a time for one node: all that come up together have their turn."""
+AT_ONCE: Final = 8
+"""Writes at a time for one node."""
 LONGEST_S: Final = 2.0
 """How long a node may be kept closed for it: what is not written then is left to chance."""
+TURN_WITHIN_S: Final = 5.0
+"""How long it may wait for its turn before that; where so many nodes come up that it would longer, it goes without."""
 PAUSE: Final = timedelta(minutes=5)
 """How long nothing is tried after it was refused."""
 
@@ -46,6 +50,28 @@ class Nominations:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._refused_at: datetime | None = None
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """In here a node's pods are named and it is opened, before the next one's are.
+
+        Names that are given long before a node opens are taken away again by attempts for which it is still closed.
+        """
+        if not self._shell.options.nominates:
+            yield
+            return
+        has_turn = True
+        try:
+            async with asyncio.timeout(TURN_WITHIN_S):
+                await self._turn.acquire()
+        except TimeoutError:
+            has_turn = False
+        try:
+            yield
+        finally:
+            if has_turn:
+                self._turn.release()
 
     async def give(self, claim: NodeClaim, node: Node) -> None:
         """The pods that the claim was bought for, and that still wait, carry the node's name."""
