@@ -185,6 +185,8 @@ def schedule(problem: Problem, stock: Stock | None = None, is_time_up: TimeIsUp 
     if problem.options.pricing is PricingPolicy.KARPENTER:
         return plan_by(world, KARPENTER)
     first, *others = _tried(len(problem.pods), len(world.classes))
+    if len(problem.pods) <= MANY_PODS and _has_anchored(world):
+        others.append(THRIFTY)
     attempts = [Attempt(world, first)]
     for strategy in others:
         if is_time_up is None or not is_time_up():
@@ -232,6 +234,11 @@ def _tried(pods: int, classes: int) -> Sequence[Strategy]:
     if pods > VERY_MANY_PODS:
         return (FILLED,)
     return (BY_MEMORY, FILLED) if classes > MANY_CLASSES else (FILLED, BY_MEMORY)
+
+
+def _has_anchored(world: World) -> bool:
+    """Whether pods want to be where others are: the first of them decides what all the others cost."""
+    return any(ladder[-1].affinity for ladder in world.rulebook.rules)
 
 
 def plan_by(world: World, strategy: Strategy) -> SchedulePlan:
