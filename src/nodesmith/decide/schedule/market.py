@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nodesmith.decide.schedule.classes import PodClass
 from nodesmith.decide.schedule.universe import Amounts, Flags
 from nodesmith.decide.schedule.world import World
-from nodesmith.decide.schedule.worth import Values, Worth, worth_of
+from nodesmith.decide.schedule.worth import Values, Worth, worth_of, worth_together
 
 EVEN_PART: Final = 0.3
 """The part of a machine's worth that is divided evenly among its resources when pods are chosen for it."""
@@ -52,10 +52,11 @@ class Market:
     """The groups of a world, each known by the offers that its classes admit without their preferences.
 
     `admits` says so, a row a group; `worth` is what it is worth to have machines for them, `units` its prices, a row a
-    group. What is settled is taken off `demand` when it is asked for.
+    group: of each by itself, or (`together`) of all that share machines. What is settled is taken off `demand` when it
+    is asked for.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, together: bool = False) -> None:
         self._world = world
         self._shelves: dict[bytes, Shelf] = world.goods.shelves
         self.group_of: list[int] = []
@@ -78,8 +79,8 @@ class Market:
         self._count_demand()
         self.start = self._demand.copy()
         self._wider = self._containment()
-        self.worth = [self._worth(group) for group in range(len(packed))]
         self.admits = np.array(packed, dtype=np.bool_).reshape(len(packed), len(world.offer_price))
+        self.worth = self._worth_together() if together else [self._worth(group) for group in range(len(packed))]
         self.units = np.array([each.units for each in self.worth]).reshape(self.demand.shape)
         self.tiers = self._tiers()
 
@@ -120,9 +121,9 @@ class Market:
 
     def unit_price(self, group: int) -> float:
         """How much dearer than wherever it is cheapest the group's demand is to buy for."""
-        demand = self.start[group]
-        least = min((float(each.units @ demand) for each in self.worth), default=0.0)
-        return float(self.worth[group].units @ demand) / least if least > 0 else 0.0
+        demand, hosts = self.start[group], float(self.hosts[group])
+        costs = [float(each.units @ demand) + each.host * hosts for each in self.worth]
+        return costs[group] / min((cost for cost in costs if cost > 0), default=1.0)
 
     def balance(self, offers: NDArray[np.int64], rooms: Values) -> Values:
         """What a unit of each resource counts for on machines of those rooms (a row each); a whole one counts for one.
@@ -177,6 +178,18 @@ class Market:
         if not len(shelf.offers):
             return Worth(np.zeros(self.demand.shape[1]), 0.0, 0.0)
         return worth_of(self.demand[group], self.hosts[group], shelf.rooms, shelf.prices)
+
+    def _worth_together(self) -> list[Worth]:
+        """The dual prices of all groups at once, over what is worth looking at of each set of offers they share."""
+        _, first, place_of = np.unique(self.admits, axis=1, return_index=True, return_inverse=True)
+        place_of = place_of.reshape(-1)
+        shelves = [self.shelf(place_of == at) for at in range(len(first)) if self.admits[:, first[at]].any()]
+        if not shelves:
+            return [self._worth(group) for group in range(len(self.masks))]
+        offers = np.concatenate([shelf.offers for shelf in shelves])
+        rooms = np.concatenate([shelf.rooms for shelf in shelves])
+        prices = np.concatenate([shelf.prices for shelf in shelves])
+        return worth_together(self._demand, self.hosts, self.admits[:, offers], rooms, prices)
 
     def _stock(self, flags: Flags) -> Shelf:
         world = self._world

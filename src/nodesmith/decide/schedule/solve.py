@@ -53,6 +53,7 @@ class Strategy:
     """A way to make a plan; with `fills`, each machine is filled before the next is bought.
 
     Patient pods let others go first while the company that they look for is not there yet.
+    `together`: resources are priced for all groups of pods at once, not for each by itself (`worth.py`).
     """
 
     name: str
@@ -61,6 +62,7 @@ class Strategy:
     fills: bool = False
     counts_nodes: bool = True
     is_patient: bool = True
+    together: bool = False
 
 
 class Attempt:
@@ -69,7 +71,7 @@ class Attempt:
     def __init__(self, world: World, strategy: Strategy, is_time_up: TimeIsUp | None = None) -> None:
         self._strategy = strategy
         self._is_time_up = is_time_up
-        self._crowd = Crowd(world, Market(world))
+        self._crowd = Crowd(world, Market(world, together=strategy.together))
         self._packing = Packing(world, counts_nodes=strategy.counts_nodes)
         buyer = Buyer(self._packing, strategy.shop(self._crowd, self._packing))
         self._placer = Placer(self._packing, self._crowd, buyer)
@@ -232,8 +234,8 @@ def _tried(pods: int, classes: int) -> Sequence[Strategy]:
     if pods <= MANY_PODS:
         return PORTFOLIO
     if pods > VERY_MANY_PODS:
-        return (FILLED,)
-    return (BY_MEMORY, FILLED) if classes > MANY_CLASSES else (FILLED, BY_MEMORY)
+        return (FILLED_TOGETHER,)
+    return (BY_MEMORY, FILLED_TOGETHER) if classes > MANY_CLASSES else (FILLED_TOGETHER, BY_MEMORY)
 
 
 def _has_anchored(world: World) -> bool:
@@ -312,6 +314,7 @@ def _sorted_by(classes: Iterable[PodClass], first: str, second: str) -> list[Pod
 
 KARPENTER: Final = Strategy("karpenter", LargestShop, _by_size)
 FILLED: Final = Strategy("filled", ForesightShop, _dearest_first, fills=True)
+FILLED_TOGETHER: Final = replace(FILLED, name="filled-together", together=True)
 BY_MEMORY: Final = Strategy("priced-by-memory", PricedShop, _by_memory)
 PORTFOLIO: Final[Sequence[Strategy]] = (
     FILLED,
