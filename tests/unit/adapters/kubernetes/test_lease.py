@@ -2,11 +2,13 @@ import asyncio
 import random
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from nodesmith.adapters.clock import RealClock
 from nodesmith.adapters.kubernetes.lease import (
     Elector,
     LeaseRecord,
@@ -20,7 +22,7 @@ from nodesmith.adapters.memory.recording import RecordedMetrics
 from nodesmith.ports.cluster import Cluster
 from nodesmith.ports.errors import AlreadyExists, Conflict, NotFound, Unavailable
 from nodesmith.ports.log import NoLog
-from tests.unit.adapters.kubernetes.manual import ManualClock
+from tests.unit.adapters.kubernetes.manual import InstantClock, ManualClock
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TERMS = LeaseTerms()
@@ -199,6 +201,61 @@ async def test_one_that_was_frozen_writes_nothing_when_it_wakes() -> None:
         await clock.advance(5)
         assert tasks[0].done()
         assert len(lease.writers) == written
+
+
+class SlowLease(OneLease):
+    """Every write takes a while on its way."""
+
+    def __init__(self, clock: ManualClock, takes: timedelta) -> None:
+        super().__init__()
+        self._clock = clock
+        self._takes = takes
+
+    async def create(self, kind: object, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        await self._clock.sleep(self._takes)
+        return await super().create(kind, manifest)
+
+
+async def test_leadership_counts_from_when_it_was_asked_for_and_not_from_the_answer() -> None:
+    """Others count from when they saw the lease, which may have been long before we hear of it."""
+    clock = ManualClock()
+    lease = SlowLease(clock, timedelta(seconds=4))
+    first = elector(lease, clock, "first")
+    async with running(first):
+        await clock.advance(4)
+        assert first.is_leading()
+        lease.is_down = True
+        await clock.advance(5.9)
+        assert first.is_leading()
+        await clock.advance(0.2)
+        assert not first.is_leading()
+
+
+class SilentLease(OneLease):
+    """It is made, and nothing is ever heard of it again."""
+
+    async def patch(self, *_: object, **__: object) -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_a_server_that_does_not_answer_ends_leadership_as_one_that_is_down() -> None:
+    lease: Any = SilentLease()
+    terms = replace(TERMS, renew_within=timedelta(seconds=0.4), retry_every=timedelta(seconds=0.05))
+    first = Elector(lease, "first", RealClock(), NoLog(), terms, random.Random(1))
+    async with asyncio.timeout(30):
+        await first.run()
+    assert not first.is_leading()
+
+
+async def test_those_who_wait_do_not_ask_all_at_once() -> None:
+    lease, clock = OneLease(), InstantClock()
+    lease.store(record_spec(LeaseRecord("other", 15, NOW, NOW)))
+    async with running(elector(lease, clock, "second")):
+        await clock.settle()
+    waits = clock.slept_s[:5]
+    assert len(set(waits)) == 5
+    assert all(2.0 <= wait <= 2.4 for wait in waits)
 
 
 async def test_a_write_whose_answer_was_lost_is_not_a_lost_leadership() -> None:
