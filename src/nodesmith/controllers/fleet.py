@@ -24,6 +24,7 @@ from nodesmith.controllers.node.termination import NodeTermination
 from nodesmith.controllers.nodeclaim.disruption import ClaimDisruption
 from nodesmith.controllers.nodeclaim.finalizer import Finalizer
 from nodesmith.controllers.nodeclaim.lifecycle import Lifecycle
+from nodesmith.controllers.nodeclaim.moves import PodMoves
 from nodesmith.controllers.nodeclaim.nominations import Nominations
 from nodesmith.controllers.nodeclaim.upkeep import Consistency, Expiration, Hydration, MemoryLesson, PodEvents, Tagging
 from nodesmith.controllers.nodepool.node_class import NodeClassStatus
@@ -103,6 +104,7 @@ class Fleet:
         self.tagging = each("nodeclaim.tagging", Tagging(shell).reconcile)
         self.hydration = each("nodeclaim.hydration", Hydration(shell).reconcile)
         self.pod_events = each("nodeclaim.podevents", PodEvents(shell).reconcile)
+        self.moves = PodMoves(shell)
         self.termination = each("node.termination", NodeTermination(shell, self.evictions).reconcile)
         self.repair = each("node.health", Repair(shell).reconcile)
         self.pools = each("nodepool.status", NodePoolStatus(shell, health).reconcile)
@@ -112,8 +114,9 @@ class Fleet:
         self.claim_garbage = each("nodeclaim.garbagecollection", ClaimGarbage(shell).reconcile, workers=1)
         self.machine_garbage = each("instance.garbagecollection", MachineGarbage(shell).reconcile, workers=1)
         self.overlays = each("nodeoverlay", OverlayStatus(shell).reconcile, workers=1)
-        buffers = BufferStatus(shell, ports.cluster, self.batcher.trigger)
-        self.buffers = each("capacitybuffer", buffers.reconcile, workers=1)
+        self.buffers = each(
+            "capacitybuffer", BufferStatus(shell, ports.cluster, self.batcher.trigger).reconcile, workers=1
+        )
         self._batching = Batching(self.batcher, self.provisioner)
         self._interruption = (
             InterruptionService(shell, ports.queue, replan=self.batcher.trigger, replanned=self._replanned)
@@ -158,6 +161,7 @@ class Fleet:
             self.tagging,
             self.hydration,
             self.pod_events,
+            self.moves.controller,
             self.termination,
             self.pools,
             self.node_classes,

@@ -98,6 +98,8 @@ class Wiring:
         # What a first listing shows is no news: else every restart would put consolidation off.
         if self._store.is_listed and (at := counts(before, after)) is not None:
             self._fleet.pod_events.mark(at)
+        if self._store.is_listed and (at := self._fleet.moves.follow(before, after)) is not None:
+            self._fleet.moves.controller.mark(at)
 
     def _let_off(self, node_name: str) -> None:
         """A pod that was nominated to the node is not any more, and not bound: it may be nominated anew."""

@@ -37,6 +37,7 @@ class StayCode(StrEnum):
     ONLY_EMPTY = "only-empty"
     YOUNG = "young"
     RECENTLY_REPLACED = "recently-replaced"
+    RECENTLY_MOVED = "recently-moved"
     BUFFER_PODS = "buffer-pods"
     NOT_DRIFTED = "not-drifted"
     RESTING = "resting"

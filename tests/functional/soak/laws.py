@@ -53,6 +53,8 @@ class Laws:
         self.taken: set[str] = set()
         """Claims whose machine AWS has announced to take back: as good as gone, so past no limit."""
         self.commands: Counter[str] = Counter()
+        self.begun: list[CommandRecord] = []
+        """The commands in the order in which they began, once for each of their nodes."""
         self.seen: Counter[str] = Counter()
         self.broken: Broken | None = None
         """The first that was broken: a controller that is told of it goes on all the same."""
@@ -249,6 +251,7 @@ class Laws:
     def _began(self, claim: NodeClaim, record: CommandRecord) -> None:
         """A node was marked to leave."""
         self.commands[record.method.value] += 1
+        self.begun.append(record)
         if record.id not in self._cost_before:
             self._cost_before[record.id] = self._cost(record.candidates)
         self._check_budget(claim, record)

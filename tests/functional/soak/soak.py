@@ -10,9 +10,12 @@ from datetime import datetime, timedelta
 
 from nodesmith.controllers.build import Controllers
 from nodesmith.controllers.shell import Gates, Options
+from nodesmith.decide.disrupt.moves import weary
+from nodesmith.decide.disrupt.policy import REPLACES_FOR, Policy
 from nodesmith.decide.disrupt.standing import greedy
 from nodesmith.decide.schedule.problem import Problem
 from nodesmith.decide.schedule.solve import schedule
+from nodesmith.model.pod import Pod
 from nodesmith.model.taints import DISRUPTED
 from nodesmith.plan.schedule import SchedulePlan
 from nodesmith.sim.clock import VirtualClock, run
@@ -167,24 +170,39 @@ class Soaked:
         )
 
     async def _peace(self) -> None:
-        """An hour without trouble; then all is well, and nothing moves."""
+        """An hour without trouble; then all is well, and nothing moves but what had to rest until then."""
         async with self._controlled(Scissors()):
             ends = self._clock.now() + PEACE
             while self._clock.now() < ends:
                 await self._clock.sleep(LOOK_EVERY)
                 self._look()
-            before = set(self.world.cloud.rented)
-            commands = self.laws.commands.total()
+            before, resting, begun = set(self.world.cloud.rented), self.resting(), len(self.laws.begun)
             for _ in range(int(WATCHED / LOOK_EVERY)):
                 await self._clock.sleep(LOOK_EVERY)
                 self._look()
             await self._all_well()
             if self._has_expired_since(ends - WATCHED):
                 return
-            if self.laws.commands.total() > commands:
+            following = self.laws.begun[begun:]
+            if following and not resting.isdisjoint(following[0].candidates):
+                return
+            if following:
                 self.laws.fail("nodes still move an hour after the last trouble")
             if set(self.world.cloud.rented) - before:
                 self.laws.fail("machines are still bought an hour after the last trouble")
+
+    def resting(self) -> set[str]:
+        """Claims that consolidation leaves alone for the rest of an hour: bought, or pods moved there, too lately."""
+        since, most = self._clock.now() - Policy().calm, Policy().most_moves
+        by_node: dict[str, list[Pod]] = {}
+        for pod in self.world.pods():
+            by_node.setdefault(pod.node_name, []).append(pod)
+        return {
+            claim.name
+            for claim in self.world.claims()
+            if (REPLACES_FOR in claim.meta.annotations and claim.meta.created_at > since)
+            or weary(claim, by_node.get(claim.node_name, ()), since=since, most=most)
+        }
 
     def _has_expired_since(self, moment: datetime) -> bool:
         """Whether a node's time ran out, which is cause enough for others to move."""

@@ -14,6 +14,7 @@ from typing import Final
 
 from nodesmith.decide.disrupt.costs import EMPTY_COST, hourly_price, lifetime_remaining
 from nodesmith.decide.disrupt.costs import reschedule_cost as cost_of
+from nodesmith.decide.disrupt.moves import weary
 from nodesmith.decide.disrupt.policy import REPLACES_FOR
 from nodesmith.decide.disrupt.protection import is_evictable, is_protected, prevents
 from nodesmith.decide.disrupt.scene import Scene
@@ -302,6 +303,16 @@ def young(each: Candidate, scene: Scene) -> Stay | None:
     return None
 
 
+def tired(each: Candidate, scene: Scene) -> Stay | None:
+    """A pod on it was moved often enough of late."""
+    policy = scene.policy
+    pod = weary(each.claim, each.pods, since=scene.now - policy.calm, most=policy.most_moves)
+    if pod is None:
+        return None
+    detail = f"consolidation has moved pod {pod.key} as often as it may within {policy.calm} ({policy.most_moves})"
+    return Stay(each.name, StayCode.RECENTLY_MOVED, detail)
+
+
 def unpriced(each: Candidate, _scene: Scene) -> Stay | None:
     """What it costs is not known, so nobody knows whether another is cheaper."""
     if each.price is None:
@@ -350,10 +361,11 @@ CONSOLIDATION_RULES: Final[tuple[MethodRule, ...]] = (
     empty,
     only_when_empty,
     young,
+    tired,
     unpriced,
 )
-"""What keeps a candidate from a method, in upstream's order. The price rule is ours (unknown is not free), and so is
-`just_drifted` (no node is replaced twice within an hour for the same reason)."""
+"""What keeps a candidate from a method, in upstream's order. Ours are the price rule (unknown is not free), `tired`
+(no pod is moved about) and `just_drifted` (no node is replaced twice within an hour for the same reason)."""
 
 
 def spared(each: Candidate, scene: Scene, rules: tuple[MethodRule, ...]) -> Stay | None:
