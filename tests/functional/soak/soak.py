@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from nodesmith.controllers.build import Controllers
 from nodesmith.controllers.shell import Gates, Options
 from nodesmith.decide.disrupt.moves import weary
-from nodesmith.decide.disrupt.policy import REPLACES_FOR, Policy
+from nodesmith.decide.disrupt.policy import REPLACES_FOR
 from nodesmith.decide.disrupt.standing import greedy
 from nodesmith.decide.schedule.problem import Problem
 from nodesmith.decide.schedule.solve import schedule
+from nodesmith.model.nodepool import DisruptionReason
 from nodesmith.model.pod import Pod
 from nodesmith.model.taints import DISRUPTED
 from nodesmith.plan.schedule import SchedulePlan
@@ -176,7 +177,8 @@ class Soaked:
             while self._clock.now() < ends:
                 await self._clock.sleep(LOOK_EVERY)
                 self._look()
-            before, resting, begun = set(self.world.cloud.rented), self.resting(), len(self.laws.begun)
+            before, begun = set(self.world.cloud.rented), len(self.laws.begun)
+            resting = {reason: self.resting(reason) for reason in DisruptionReason}
             for _ in range(int(WATCHED / LOOK_EVERY)):
                 await self._clock.sleep(LOOK_EVERY)
                 self._look()
@@ -184,24 +186,28 @@ class Soaked:
             if self._has_expired_since(ends - WATCHED):
                 return
             following = self.laws.begun[begun:]
-            if following and not resting.isdisjoint(following[0].candidates):
+            if following and not resting[following[0].method.reason].isdisjoint(following[0].candidates):
                 return
             if following:
                 self.laws.fail("nodes still move an hour after the last trouble")
             if set(self.world.cloud.rented) - before:
                 self.laws.fail("machines are still bought an hour after the last trouble")
 
-    def resting(self) -> set[str]:
-        """Claims that consolidation leaves alone for the rest of an hour: bought, or pods moved there, too lately."""
-        since, most = self._clock.now() - Policy().calm, Policy().most_moves
-        by_node: dict[str, list[Pod]] = {}
+    def resting(self, reason: DisruptionReason) -> set[str]:
+        """Claims that are left alone for the rest of an hour: bought for the same reason, or moved to, too lately."""
+        policy = self._size.policy()
+        since = self._clock.now() - policy.calm
+        claims, by_node = self.world.claims(), dict[str, list[Pod]]()
         for pod in self.world.pods():
             by_node.setdefault(pod.node_name, []).append(pod)
-        return {
-            claim.name
-            for claim in self.world.claims()
-            if (REPLACES_FOR in claim.meta.annotations and claim.meta.created_at > since)
-            or weary(claim, by_node.get(claim.node_name, ()), since=since, most=most)
+        bought = (each for each in claims if each.meta.annotations.get(REPLACES_FOR) == reason.value)
+        found = {each.name for each in bought if each.meta.created_at > since}
+        if reason is not DisruptionReason.UNDERUTILIZED:
+            return found
+        return found | {
+            each.name
+            for each in claims
+            if weary(each, by_node.get(each.node_name, ()), since=since, most=policy.most_moves)
         }
 
     def _has_expired_since(self, moment: datetime) -> bool:
