@@ -8,6 +8,7 @@ from datetime import datetime
 
 import pytest
 
+from nodesmith.api.kind import Manifest
 from nodesmith.controllers.shell import Options
 from nodesmith.decide.disrupt.moves import MOVED_HERE
 from nodesmith.decide.disrupt.policy import Policy
@@ -66,7 +67,7 @@ class Walk:
                 self.arrivals.setdefault(pod.meta.uid, self.world.clock.now())
 
     @staticmethod
-    def _pool(number: int) -> dict[str, object]:
+    def _pool(number: int) -> Manifest:
         return node_pool(f"p{number}", requirements=types("m7g.xlarge"), disruption=AT_ONCE)
 
 
