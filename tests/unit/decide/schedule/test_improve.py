@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain, repeat
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from nodesmith.decide.schedule.solve import BY_MEMORY, FILLED, PORTFOLIO, Attemp
 from nodesmith.decide.schedule.validate import validate
 from nodesmith.decide.schedule.world import World
 from nodesmith.model import labels
+from nodesmith.model.pod import TopologySpreadConstraint
 from tests.unit.decide.schedule.build import kind, pods, problem, spread
 
 
@@ -69,18 +71,24 @@ def test_an_attempt_is_given_up_when_its_time_is_up(strategy: Strategy) -> None:
     assert not Attempt(World(mixed()), strategy, lambda: False).is_cut_short
 
 
-def many_classes() -> Problem:
+def many_classes(*constraints: TopologySpreadConstraint) -> Problem:
     """More pods than all attempts are made for, each of a class of its own."""
-    return problem([each for number in range(401) for each in pods(f"some-{number}", 1, cpu=100 + number, memory=1024)])
+    spec: dict[str, Any] = {"memory": 1024, "topology_spread": constraints}
+    return problem([each for number in range(401) for each in pods(f"some-{number}", 1, cpu=100 + number, **spec)])
 
 
-def test_of_many_classes_placing_comes_first() -> None:
-    asked = many_classes()
+def test_of_many_classes_with_rules_placing_comes_first() -> None:
+    asked = many_classes(spread("some"))
     assert schedule(asked, is_time_up=lambda: True) == plan_by(World(asked), BY_MEMORY)
 
 
-def test_a_second_attempt_that_is_given_up_changes_nothing() -> None:
+def test_of_many_classes_without_rules_filling_comes_first() -> None:
     asked = many_classes()
+    assert schedule(asked, is_time_up=lambda: True) == plan_by(World(asked), FILLED_TOGETHER)
+
+
+def test_a_second_attempt_that_is_given_up_changes_nothing() -> None:
+    asked = many_classes(spread("some"))
     first, second, asks = plan_by(World(asked), BY_MEMORY), plan_by(World(asked), FILLED), chain((0, 0), repeat(1))
     assert second.price.dollars < first.price.dollars, "it would be taken"
     assert schedule(asked, is_time_up=lambda: bool(next(asks))) == first
