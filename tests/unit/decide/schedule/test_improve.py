@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from nodesmith.decide.schedule.problem import Options, Problem
-from nodesmith.decide.schedule.solve import BY_MEMORY, FILLED, PORTFOLIO, Attempt, Strategy, plan_by, schedule
+from nodesmith.decide.schedule.solve import (
+    BY_MEMORY,
+    FILLED,
+    FILLED_TOGETHER,
+    PORTFOLIO,
+    Attempt,
+    Strategy,
+    plan_by,
+    schedule,
+)
 from nodesmith.decide.schedule.validate import validate
 from nodesmith.decide.schedule.world import World
 from nodesmith.model import labels
