@@ -194,20 +194,20 @@ class Soaked:
                 self.laws.fail("machines are still bought an hour after the last trouble")
 
     def resting(self, reason: DisruptionReason) -> set[str]:
-        """Claims that are left alone for the rest of an hour: bought for the same reason, or moved to, too lately."""
+        """Claims that are left alone for now: bought for the same reason, or moved to, too lately."""
         policy = self._size.policy()
-        since = self._clock.now() - policy.calm
+        now = self._clock.now()
         claims, by_node = self.world.claims(), dict[str, list[Pod]]()
         for pod in self.world.pods():
             by_node.setdefault(pod.node_name, []).append(pod)
         bought = (each for each in claims if each.meta.annotations.get(REPLACES_FOR) == reason.value)
-        found = {each.name for each in bought if each.meta.created_at > since}
+        found = {each.name for each in bought if each.meta.created_at > now - policy.calm}
         if reason is not DisruptionReason.UNDERUTILIZED:
             return found
         return found | {
             each.name
             for each in claims
-            if weary(each, by_node.get(each.node_name, ()), since=since, most=policy.most_moves)
+            if weary(each, by_node.get(each.node_name, ()), since=now - policy.rest, most=policy.most_moves)
         }
 
     def _has_expired_since(self, moment: datetime) -> bool:

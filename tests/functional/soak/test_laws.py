@@ -241,7 +241,9 @@ def test_a_world_that_does_not_come_to_rest(monkeypatch: MonkeyPatch) -> None:
         return "Always"
 
     monkeypatch.setattr(MemoryCloud, "drift_of", drifted)
-    monkeypatch.setattr(Size, "policy", lambda size: Policy(effort=size.effort, foresight=0, calm=timedelta(0)))
+    monkeypatch.setattr(
+        Size, "policy", lambda size: Policy(effort=size.effort, foresight=0, calm=timedelta(0), rest=timedelta(0))
+    )
     monkeypatch.setattr(soak_module, "PEACE", timedelta(minutes=5))
     monkeypatch.setattr(soak_module, "WATCHED", timedelta(minutes=5))
     with pytest.RaisesGroup(

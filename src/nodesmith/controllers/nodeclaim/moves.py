@@ -42,7 +42,7 @@ class PodMoves:
         if came and claim is not None and not claim.meta.is_deleting:
             here = {pod.key for pod in self._shell.store.pods_on(node_name)}
             moves = {key: times for key, times in {**moves_of(claim), **came}.items() if key in here}
-            text = moves_text(moves, self._shell.now() - self._shell.options.policy.calm)
+            text = moves_text(moves, self._shell.now() - self._shell.options.policy.rest)
             await self._shell.claims.set_metadata(claim, annotations={MOVED_HERE: text})
         self._succession.forget(node_name, came)
         return DONE

@@ -306,10 +306,10 @@ def young(each: Candidate, scene: Scene) -> Stay | None:
 def tired(each: Candidate, scene: Scene) -> Stay | None:
     """A pod on it was moved often enough of late."""
     policy = scene.policy
-    pod = weary(each.claim, each.pods, since=scene.now - policy.calm, most=policy.most_moves)
+    pod = weary(each.claim, each.pods, since=scene.now - policy.rest, most=policy.most_moves)
     if pod is None:
         return None
-    detail = f"consolidation has moved pod {pod.key} as often as it may within {policy.calm} ({policy.most_moves})"
+    detail = f"consolidation has moved pod {pod.key} as often as it may within {policy.rest} ({policy.most_moves})"
     return Stay(each.name, StayCode.RECENTLY_MOVED, detail)
 
 

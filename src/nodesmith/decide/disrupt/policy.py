@@ -29,8 +29,8 @@ class Policy:
     """The operator's settings for disruption.
 
     `n_to_m` off means upstream's way: at most one machine is bought, and machines are filled as upstream fills them.
-    `calm` is how long a node that was bought to replace others is not replaced again for the same reason, and for how
-    long a pod's move counts: consolidation moves no pod more than `most_moves` times within it. `effort`
+    `calm` is how long a node that was bought to replace others is not replaced again for the same reason. `rest` is
+    how long a pod's move counts: consolidation moves no pod more than `most_moves` times within it. `effort`
     bounds the simulations of one decision: it is counted, not timed, so that the same snapshot gives the same answer.
     `foresight` is for how many candidates at most ways are followed to the end before a step is taken; among more of
     them, what one step spoils the next ones even out.
@@ -42,6 +42,7 @@ class Policy:
     return_to_spot: bool = False
     least_spot_types: int = 15
     calm: timedelta = timedelta(hours=1)
+    rest: timedelta = timedelta(minutes=30)
     most_moves: int = 2
     way: Way = Way.FARSIGHTED
     n_to_m: bool = True

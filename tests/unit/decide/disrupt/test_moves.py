@@ -42,28 +42,28 @@ def test_a_record_that_cannot_be_read_says_nothing(text: str) -> None:
     assert moves_of(claim) == {}
 
 
-def test_a_pod_is_weary_of_two_moves_within_the_hour() -> None:
+def test_a_pod_is_weary_of_two_moves_within_half_an_hour() -> None:
     def found(*minutes_ago: int, key: str = "default/a") -> Pod | None:
         state = node("n", "medium", pod("a"), claim_annotations=annotated(*minutes_ago, key=key))
         assert state.claim is not None
-        return weary(state.claim, state.pods, since=NOW - HOUR, most=2)
+        return weary(state.claim, state.pods, since=NOW - 30 * MINUTE, most=2)
 
-    assert found(59, 1) is not None
-    assert found(60, 1) is None
+    assert found(29, 1) is not None
+    assert found(30, 1) is None
     assert found(1) is None
-    assert found(59, 1, key="default/other") is None
+    assert found(29, 1, key="default/other") is None
 
 
 def test_its_node_is_spared_by_consolidation_and_by_nothing_else() -> None:
     drifted = {**up(), DRIFTED: Condition(DRIFTED, "True")}
-    state = node("n", "medium", pod("a"), claim_annotations=annotated(59, 1), conditions=drifted)
+    state = node("n", "medium", pod("a"), claim_annotations=annotated(29, 1), conditions=drifted)
     each, view = as_candidate(state), scene(snapshot((state,)))
     stay = spared(each, view, CONSOLIDATION_RULES)
     assert stay is not None
     assert stay.code is StayCode.RECENTLY_MOVED
-    assert stay.detail == "consolidation has moved pod default/a as often as it may within 1:00:00 (2)"
+    assert stay.detail == "consolidation has moved pod default/a as often as it may within 0:30:00 (2)"
     assert spared(each, view, DRIFT_RULES) is None
-    empty = node("n", "medium", claim_annotations=annotated(59, 1))
+    empty = node("n", "medium", claim_annotations=annotated(29, 1))
     assert spared(as_candidate(empty), scene(snapshot((empty,))), EMPTINESS_RULES) is None
 
 
