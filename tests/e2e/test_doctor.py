@@ -144,13 +144,13 @@ def test_nothing_is_wrong_after_a_real_install_and_then_a_lost_permission_is(bar
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, out + err + controller.tail()
     # The controller is a process here, not the Deployment's pod.
-    assert wrong_at(bare) == (0, {"ND523", "ND708"})
+    assert wrong_at(bare) == (0, {"ND523"})
     iam = clients("iam")
     (policy,) = [each for each in iam.list_policies(Scope="Local")["Policies"] if "NodeLifecycle" in each["PolicyName"]]
     told = iam.get_policy_version(PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"])["PolicyVersion"]
     text = json.dumps(told["Document"]).replace('"ec2:CreateFleet", ', "")
     iam.create_policy_version(PolicyArn=policy["Arn"], PolicyDocument=text, SetAsDefault=True)
-    assert wrong_at(bare) == (1, {"ND121", "ND126", "ND523", "ND708"})
+    assert wrong_at(bare) == (1, {"ND121", "ND126", "ND523"})
 
 
 def wrong_at(bare: Bare) -> tuple[int, set[str]]:
