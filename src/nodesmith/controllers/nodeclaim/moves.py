@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from nodesmith.controllers.controller import DONE, Controller, Outcome
+from nodesmith.controllers.nodeclaim.succession import Succession
 from nodesmith.controllers.shell import Shell
-from nodesmith.decide.disrupt.moves import MOVED_HERE, Succession, moves_of, moves_text
+from nodesmith.decide.disrupt.moves import MOVED_HERE, moves_of, moves_text
 from nodesmith.model.node import Node
 from nodesmith.model.nodeclaim import DISRUPTION_REASON, NodeClaim
 from nodesmith.model.nodepool import DisruptionReason
@@ -23,13 +24,12 @@ class PodMoves:
 
     def follow(self, before: Pod | None, after: Pod | None) -> str | None:
         """Take note of a pod that goes or comes; the Node to whose claim it is to be written, if it was moved there."""
-        now = self._shell.now()
         if before is not None and before.is_reschedulable and _begins_to_go(before, after):
             claim = self._claim_on(before.node_name)
             if claim is not None and _leaves_by_consolidation(claim):
-                self._succession.leave(before, moves_of(claim).get(before.key, ()), now=now)
+                self._succession.leave(before, moves_of(claim).get(before.key, ()), now=self._shell.now())
         elif after is not None and after.node_name and (before is None or not before.node_name):
-            return after.node_name if self._succession.arrive(after, now=now) else None
+            return after.node_name if self._succession.arrive(after, now=self._shell.now()) else None
         return None
 
     async def _reconcile(self, node_name: str) -> Outcome:

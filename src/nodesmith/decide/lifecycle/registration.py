@@ -44,7 +44,7 @@ def needs_registration(claim: NodeClaim) -> bool:
     return registered is None or not (registered.is_true or registered.is_false)
 
 
-def registration(claim: NodeClaim, nodes: Sequence[Node], *, pending_hooks: tuple[str, ...] = ()) -> Registration:
+def registration(claim: NodeClaim, nodes: Sequence[Node]) -> Registration:
     """The next step of joining, given the Nodes that show the claim's provider id."""
     if not nodes:
         missing = unknown(REGISTERED_CONDITION, "NodeNotFound", "Node not registered with cluster")
@@ -58,19 +58,16 @@ def registration(claim: NodeClaim, nodes: Sequence[Node], *, pending_hooks: tupl
     (node,) = nodes
     is_registered = node.meta.labels.get(REGISTERED) == "true"
     lacks_taint = not is_registered and all(taint.key != UNREGISTERED_TAINT for taint in node.taints)
-    if pending_hooks:
-        waiting = unknown(REGISTERED_CONDITION, "RegistrationHookPending", ", ".join(pending_hooks))
-        return Registration((waiting,), node, node_patch(node, claim, is_complete=False), lacks_taint)
-    patch = node_patch(node, claim, is_complete=True)
-    return Registration((holds(REGISTERED_CONDITION),), node, patch, lacks_taint)
+    return Registration((holds(REGISTERED_CONDITION),), node, node_patch(node, claim), lacks_taint)
 
 
-def node_patch(node: Node, claim: NodeClaim, *, is_complete: bool) -> Mapping[str, Any] | None:
+def node_patch(node: Node, claim: NodeClaim) -> Mapping[str, Any] | None:
     """The merge patch that gives the Node what the claim says, or None when it has it all.
 
-    When `is_complete`, the Node also counts as registered, and pods that do not tolerate it may come.
+    With it the Node counts as registered, and is open to pods. Karpenter may wait for hooks before that, of which it
+    has one, for the partition of a placement group; ours is chosen at the launch and known from then on.
     """
-    labels = {**claim.labels, **({REGISTERED: "true"} if is_complete else {})}
+    labels = {**claim.labels, REGISTERED: "true"}
     metadata: dict[str, Any] = {
         "labels": _missing(labels, node.meta.labels),
         "annotations": _missing(_shared(claim.meta.annotations), node.meta.annotations),
@@ -81,7 +78,7 @@ def node_patch(node: Node, claim: NodeClaim, *, is_complete: bool) -> Mapping[st
         owners = [*node.meta.owners, owner_reference(claim.meta)]
         metadata["ownerReferences"] = [owner_to_json(owner) for owner in owners]
     metadata = {name: value for name, value in metadata.items() if value}
-    taints = _taints(node, claim, is_complete=is_complete)
+    taints = _taints(node, claim)
     patch: dict[str, Any] = {}
     if metadata:
         patch["metadata"] = metadata
@@ -95,13 +92,11 @@ def owner_reference(claim: ObjectMeta) -> OwnerReference:
     return OwnerReference(CLAIM_API_VERSION, "NodeClaim", claim.name, claim.uid, block_owner_deletion=True)
 
 
-def _taints(node: Node, claim: NodeClaim, *, is_complete: bool) -> tuple[Taint, ...]:
+def _taints(node: Node, claim: NodeClaim) -> tuple[Taint, ...]:
     taints = node.taints
     if node.meta.labels.get(DO_NOT_SYNC_TAINTS) != "true":
         taints = merge(merge(taints, claim.taints), claim.startup_taints)
-    if is_complete:
-        taints = tuple(taint for taint in taints if taint.key != UNREGISTERED_TAINT)
-    return taints
+    return tuple(taint for taint in taints if taint.key != UNREGISTERED_TAINT)
 
 
 def _shared(annotations: Mapping[str, str]) -> Mapping[str, str]:

@@ -92,12 +92,12 @@ def test_a_node_is_taken_over_once() -> None:
         },
         spec={"taints": step.patch["spec"]["taints"]},
     )
-    assert node_patch(taken, asked, is_complete=True) is None
+    assert node_patch(taken, asked) is None
 
 
 def test_other_owners_of_a_node_stay() -> None:
     owned = node(meta={"ownerReferences": [{"apiVersion": "v1", "kind": "Thing", "name": "t", "uid": "u"}]})
-    patch = node_patch(owned, claim(), is_complete=True)
+    patch = node_patch(owned, claim())
     assert patch is not None
     assert [each["kind"] for each in patch["metadata"]["ownerReferences"]] == ["Thing", "NodeClaim"]
 
@@ -108,7 +108,7 @@ def test_taints_are_not_synced_to_a_node_that_says_so() -> None:
         meta={"labels": {"karpenter.sh/do-not-sync-taints": "true"}},
         spec={"taints": [{"key": "karpenter.sh/unregistered", "effect": "NoExecute"}]},
     )
-    patch = node_patch(shy, asked, is_complete=True)
+    patch = node_patch(shy, asked)
     assert patch is not None
     assert patch["spec"] == {"taints": []}
 
@@ -116,15 +116,6 @@ def test_taints_are_not_synced_to_a_node_that_says_so() -> None:
 def test_a_node_that_came_up_open_is_noticed() -> None:
     assert registration(claim(), [node()]).lacks_taint
     assert not registration(claim(), [node(meta={"labels": {"karpenter.sh/registered": "true"}})]).lacks_taint
-
-
-def test_hooks_hold_registration_and_not_the_labels() -> None:
-    step = registration(claim(meta={"labels": {"team": "blue"}}), [_fresh()], pending_hooks=("partition",))
-    assert not step.is_complete
-    assert step.changes[0].reason == "RegistrationHookPending"
-    assert step.patch is not None
-    assert step.patch["metadata"]["labels"] == {"team": "blue"}
-    assert "spec" not in step.patch
 
 
 @pytest.mark.parametrize(
