@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 _SHORTEST_REFRESH: Final = timedelta(minutes=1)
 _HIGHEST_PORT: Final = 65535
+_ANY_PORT: Final = 0
 
 
 class SettingsError(ValueError):
@@ -405,6 +406,11 @@ def _flags(arguments: Sequence[str], faults: list[str]) -> Iterator[tuple[str, s
 
 
 def _checked(settings: Settings) -> Settings:
+    faults: list[str] = []
     if settings.batch_idle_duration > settings.batch_max_duration:
-        raise SettingsError(["--batch-idle-duration: must not be above --batch-max-duration"])
+        faults.append("--batch-idle-duration: must not be above --batch-max-duration")
+    if settings.metrics_port == settings.health_probe_port != _ANY_PORT:
+        faults.append(f"--health-probe-port: {settings.health_probe_port} is the --metrics-port too")
+    if faults:
+        raise SettingsError(faults)
     return settings

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import os
 import signal
 import socket
 import ssl
@@ -37,15 +38,21 @@ AUDIT_POLICY: Final = {
     "omitStages": ["RequestReceived"],
     "rules": [{"level": "Metadata", "users": [CONTROLLER_USER]}, {"level": "None"}],
 }
+_PORTS: Final = iter(range(20_000 + os.getpid() % 100 * 100, 32_000))
 SYSTEM_GROUPS: Final = "system:serviceaccounts,system:serviceaccounts:kube-system"
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on now, another one each time.
+
+    It is taken from below those that the system gives to outgoing connections: between now and the moment a server
+    listens on it nobody else is given it.
+    """
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("every port is taken")
 
 
 @dataclass

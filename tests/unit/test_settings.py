@@ -66,6 +66,16 @@ def test_the_idle_window_is_within_the_longest() -> None:
         load([], NEEDED | {"BATCH_IDLE_DURATION": "11s"})
 
 
+def test_two_servers_need_two_ports() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(["--metrics-port=8081", "--batch-idle-duration=20s"], NEEDED)
+    assert list(caught.value.faults) == [
+        "--batch-idle-duration: must not be above --batch-max-duration",
+        "--health-probe-port: 8081 is the --metrics-port too",
+    ]
+    assert load(["--metrics-port=0", "--health-probe-port=0"], NEEDED).metrics_port == 0
+
+
 def test_gates_keep_their_defaults_unless_named() -> None:
     gates = load(["--feature-gates=NodeRepair=true,reservedcapacity=false,Unheard=true"], NEEDED).feature_gates
     assert (gates.node_repair, gates.reserved_capacity, gates.static_capacity) == (True, False, False)
