@@ -35,8 +35,8 @@ class Freshness:
 
     def stale(self) -> str | None:
         """What has not been heard of for too long, or None."""
-        silences = sorted((hearing.silence(), name) for name, hearing in self._watches.items())
-        if not silences or silences[-1][0] <= OLDEST:
+        silences = ((hearing.silence(), name) for name, hearing in self._watches.items())
+        silence, name = max(silences, default=(OLDEST, ""))
+        if silence <= OLDEST:
             return None
-        silence, name = silences[-1]
         return f"nothing was heard of {name} for {int(silence.total_seconds())}s"

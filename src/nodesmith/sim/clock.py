@@ -32,10 +32,11 @@ class VirtualClock:
     def __init__(self, beginning: datetime = BEGINNING) -> None:
         self._beginning = beginning
         self._elapsed_ns = 0
+        self._now = beginning
 
     def now(self) -> datetime:
         """The virtual time of day, in UTC."""
-        return self._beginning + timedelta(microseconds=self._elapsed_ns // 1000)
+        return self._now
 
     def monotonic(self) -> float:
         """Virtual seconds since the beginning."""
@@ -48,6 +49,7 @@ class VirtualClock:
     def advance(self, seconds: float) -> None:
         """It is later by so much."""
         self._elapsed_ns += math.ceil(seconds * _NANOS)
+        self._now = self._beginning + timedelta(microseconds=self._elapsed_ns // 1000)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

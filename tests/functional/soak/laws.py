@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from traceback import format_exception
 
 from nodesmith.adapters.memory.history import Occurrence
+from nodesmith.api.kind import Manifest
 from nodesmith.api.kinds import NODE_CLAIM, NODE_POOL, POD, POD_DISRUPTION_BUDGET
 from nodesmith.decide.disrupt.budgets import effective_budget
 from nodesmith.decide.disrupt.policy import REPLACES_FOR
-from nodesmith.decide.lifecycle.command_record import CommandRecord, read
+from nodesmith.decide.lifecycle.command_record import COMMAND, CommandRecord, read
 from nodesmith.decide.lifecycle.termination import deadline_of
 from nodesmith.model.money import UsdPerHour
 from nodesmith.model.node import Node
@@ -240,10 +241,10 @@ class Laws:
     # --- looked at when the world changes ---
 
     def _changed(self, occurrence: Occurrence) -> None:
-        if occurrence.kind.name == "NodeClaim" and occurrence.after is not None and occurrence.before is not None:
-            before, after = NODE_CLAIM.decode(occurrence.before), NODE_CLAIM.decode(occurrence.after)
+        if occurrence.kind.name == "NodeClaim" and _has_record(occurrence.after) and not _has_record(occurrence.before):
+            after = occurrence.stored.value(NODE_CLAIM)
             record = read(after)
-            if record is not None and read(before) is None:
+            if record is not None:
                 self._began(after, record)
         elif occurrence.kind.name == "Pod" and self._evicting[occurrence.key] and occurrence.before is not None:
             self._check_protection(POD.decode(occurrence.before))
@@ -306,6 +307,10 @@ class Laws:
         """The NodePools."""
         table = self._world.server.history.table(NODE_POOL)
         return {key: table[key].value(NODE_POOL) for key in sorted(table)}
+
+
+def _has_record(claim: Manifest | None) -> bool:
+    return claim is not None and COMMAND in (claim["metadata"].get("annotations") or {})
 
 
 def _would_be_lost(pod: Pod) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -82,8 +83,9 @@ class NodeClassStatus:
         status: dict[str, Any] = {}
         if conditions != node_class.status.conditions:
             status["conditions"] = conditions_to_json(conditions)
-        present = selected_to_json(node_class.status)
-        status |= {key: value for key, value in selected_to_json(resolved).items() if present[key] != value}
+        if replace(resolved, conditions=node_class.status.conditions) != node_class.status:
+            present = selected_to_json(node_class.status)
+            status |= {key: value for key, value in selected_to_json(resolved).items() if present[key] != value}
         if status:
             await self._shell.writer.patch(EC2_NODE_CLASS, node_class, {"status": status}, subresource="status")
 

@@ -27,6 +27,8 @@ STANDS_FOR: Final = timedelta(minutes=30)
 class Ground:
     """All that a search rests on: values of the snapshot are compared by identity, since a change makes new ones.
 
+    Of a node those are its parts, without the time until which it is promised to a pod: for as long as it is, it is no
+    candidate.
     `young` are the nodes that take no pods yet and those that may not be replaced yet, which changes with the time.
     """
 
@@ -41,7 +43,8 @@ class Ground:
     def of(cls, scene: Scene, candidates: Sequence[Candidate], ration: Ration) -> Ground:
         """The ground of a search over these candidates."""
         view = scene.snapshot
-        kinds: Iterable[Iterable[object]] = (view.nodes, view.pods, view.pools, view.daemonsets, view.budgets)
+        parts = (part for each in view.nodes for part in (each.node, each.claim, each.is_marked, *each.pods))
+        kinds: Iterable[Iterable[object]] = (parts, view.pods, view.pools, view.daemonsets, view.budgets)
         values = (view.namespaces, view.storage, *(value for kind in kinds for value in kind))
         allowed = tuple(
             (each.name, ration.left(each.pool.name), ration.most_moves.get(each.pool.name)) for each in candidates

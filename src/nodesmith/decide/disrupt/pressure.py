@@ -56,9 +56,9 @@ class Pressure:
 
 
 def pressure(candidates: Sequence[Candidate], scene: Scene, ration: Ration) -> Pressure:
-    """The relaxation's view of the candidates, which have known prices."""
-    if not candidates:
-        return Pressure({}, frozenset())
+    """The relaxation's view of the candidates, which have known prices; of one alone there is nothing to order."""
+    if len(candidates) <= 1:
+        return Pressure({each.name: 0.0 for each in candidates}, frozenset())
     names = sorted({name for each in candidates for pod in each.pods for name, _ in pod.spec.requests})
     scale = _demand(candidates, names)
     loads = np.array([_row(total(pod.requests for pod in each.pods), names) for each in candidates]) / scale

@@ -6,7 +6,7 @@ The root (`Ready`) is never set by anybody: it is what its dependents make it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -82,10 +82,8 @@ def changed(
 
 def _applied(present: Condition | None, change: Change, generation: int, now: datetime) -> Condition:
     status = change.status or UNKNOWN
-    wanted = Condition(change.type, status, change.reason, change.message, now, generation)
-    if present is not None and present.status == status:
-        return replace(wanted, changed_at=present.changed_at)
-    return wanted
+    since = present.changed_at if present is not None and present.status == status else now
+    return Condition(change.type, status, change.reason, change.message, since, generation)
 
 
 def _root(conditions: Mapping[str, Condition], generation: int, dependents: tuple[str, ...]) -> Change:

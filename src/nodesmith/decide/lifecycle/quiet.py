@@ -53,7 +53,7 @@ def _others(snapshot: Snapshot) -> Iterator[object]:
 
 def _of_node(node: StateNode) -> Iterator[object]:
     claim = node.claim
-    yield (node.name, node.is_deleting, node.is_initialized, node.nominated_until, node.taints)
+    yield (node.name, node.is_deleting, node.is_initialized, node.nominated_until is not None, node.taints)
     yield tuple(sorted(node.labels.items()))
     yield tuple(sorted(node.allocatable.items()))
     if node.node is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -34,7 +35,12 @@ class Kinds:
         self.group: Counts = np.array([group for group, _ in index], dtype=np.int64)
         amounts = np.array([row for _, row in index], dtype=np.float64)
         self.requests: Values = np.ascontiguousarray(amounts.reshape(len(index), world.requests.shape[1]).T)
-        self.tier: Values = market.tiers[self.group].astype(np.float64)
+        self._market = market
+
+    @cached_property
+    def tier(self) -> Values:
+        """How dear the machines are that each kind may go to: its group's rank."""
+        return self._market.tiers[self.group].astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,6 @@ class Crowd:
         self.market = market
         self.left: Counts = np.array([each.count for each in world.classes], dtype=np.int64)
         self.level: Counts = np.zeros(len(world.classes), dtype=np.int64)
-        self.tier = market.tiers[market.group_of].astype(np.float64)
         self.kinds = Kinds(world, market)
         self.family: Counts = np.zeros(len(world.classes), dtype=np.int64)
         self._mask: Counts = np.zeros(len(world.classes), dtype=np.int64)
@@ -68,6 +73,11 @@ class Crowd:
         self._mask_index: dict[int, int] = {}
         for each in world.classes:
             self._stand(each, 0)
+
+    @cached_property
+    def tier(self) -> Values:
+        """The rank of each class's group, dearest highest."""
+        return self.market.tiers[self.market.group_of].astype(np.float64)
 
     def rules(self, each: PodClass) -> Rules:
         """What other pods say about where the class may go at its present stance."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -52,8 +53,8 @@ class Market:
     """The groups of a world, each known by the offers that its classes admit without their preferences.
 
     `admits` says so, a row a group; `worth` is what it is worth to have machines for them, `units` its prices, a row a
-    group: of each by itself, or (`together`) of all that share machines. What is settled is taken off `demand` when it
-    is asked for.
+    group: of each by itself, or (`together`) of all that share machines. It is worked out for the strategies that ask.
+    What is settled is taken off `demand` when it is asked for.
     """
 
     def __init__(self, world: World, *, together: bool = False) -> None:
@@ -78,11 +79,25 @@ class Market:
         self._counts: Flags = np.zeros(len(world.classes), dtype=np.bool_)
         self._count_demand()
         self.start = self._demand.copy()
-        self._wider = self._containment()
         self.admits = np.array(packed, dtype=np.bool_).reshape(len(packed), len(world.offer_price))
-        self.worth = self._worth_together() if together else [self._worth(group) for group in range(len(packed))]
-        self.units = np.array([each.units for each in self.worth]).reshape(self.demand.shape)
-        self.tiers = self._tiers()
+        self._together = together
+
+    @cached_property
+    def worth(self) -> list[Worth]:
+        """What machines are worth to each group while none of its pods has a place."""
+        return self._worth_together() if self._together else [self._worth(group) for group in range(len(self.masks))]
+
+    @cached_property
+    def units(self) -> Values:
+        """What a unit of each resource is worth, a row a group."""
+        return np.array([each.units for each in self.worth]).reshape(self.start.shape)
+
+    @cached_property
+    def tiers(self) -> NDArray[np.int64]:
+        """The groups' ranks, dearest highest."""
+        levels = [round(self.unit_price(group), 9) for group in range(len(self.worth))]
+        ranks = {level: rank for rank, level in enumerate(sorted(set(levels)))}
+        return np.array([ranks[level] for level in levels], dtype=np.int64)
 
     def shelf(self, flags: Flags) -> Shelf:
         """The offers among the flagged ones that no other flagged offer makes pointless."""
@@ -138,12 +153,6 @@ class Market:
         balanced: Values = (EVEN_PART / rooms.shape[1] + (1 - EVEN_PART) * shares) / rooms
         return balanced
 
-    def _tiers(self) -> NDArray[np.int64]:
-        """The groups' ranks, dearest highest."""
-        levels = [round(self.unit_price(group), 9) for group in range(len(self.worth))]
-        ranks = {level: rank for rank, level in enumerate(sorted(set(levels)))}
-        return np.array([ranks[level] for level in levels], dtype=np.int64)
-
     def _count_demand(self) -> None:
         world, groups = self._world, self._groups
         counts = np.array([each.count for each in world.classes], dtype=np.int64)
@@ -164,7 +173,9 @@ class Market:
         for (group, _), hosts in forced.items():
             self.hosts[group] = max(self.hosts[group], hosts)
 
-    def _containment(self) -> list[list[int]]:
+    @cached_property
+    def _wider(self) -> list[list[int]]:
+        """For each group the others whose pods could go wherever its own can."""
         bits = np.array([np.packbits(flags) for flags in self.masks])
         wider: list[list[int]] = []
         for group in range(len(self.masks)):
@@ -176,8 +187,8 @@ class Market:
     def _worth(self, group: int) -> Worth:
         shelf = self.shelf(self.masks[group])
         if not len(shelf.offers):
-            return Worth(np.zeros(self.demand.shape[1]), 0.0, 0.0)
-        return worth_of(self.demand[group], self.hosts[group], shelf.rooms, shelf.prices)
+            return Worth(np.zeros(self.start.shape[1]), 0.0, 0.0)
+        return worth_of(self.start[group], self.hosts[group], shelf.rooms, shelf.prices)
 
     def _worth_together(self) -> list[Worth]:
         """The dual prices of all groups at once, over what is worth looking at of each set of offers they share."""
@@ -189,7 +200,7 @@ class Market:
         offers = np.concatenate([shelf.offers for shelf in shelves])
         rooms = np.concatenate([shelf.rooms for shelf in shelves])
         prices = np.concatenate([shelf.prices for shelf in shelves])
-        return worth_together(self._demand, self.hosts, self.admits[:, offers], rooms, prices)
+        return worth_together(self.start, self.hosts, self.admits[:, offers], rooms, prices)
 
     def _stock(self, flags: Flags) -> Shelf:
         world = self._world

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ class NodeLifecycle:
         self._engine = engine
         self._server = engine.server
         self._hosts = hosts
-        self._homeless: dict[str, None] = {}
+        self._homeless: AbstractSet[str] = frozenset()
         self._mark_node = engine.queue(self._look_at_node)
         self._mark_pod = engine.queue(self._look_at_pod)
         engine.on(NODE, self._node_changed)
@@ -87,14 +88,14 @@ class NodeLifecycle:
     def _collect(self) -> None:
         """Pods whose node has been gone for a whole round are gone too."""
         nodes = self._server.history.table(NODE)
-        found: dict[str, None] = {}
-        for key, stored in sorted(self._server.history.table(POD).items()):
+        found: dict[str, Manifest] = {}
+        for key, stored in self._server.history.table(POD).items():
             name = stored.manifest["spec"].get("nodeName")
             if name and name not in nodes:
-                found[key] = None
-                if key in self._homeless:
-                    remove(self._server, POD, stored.manifest, grace_s=0)
-        self._homeless = found
+                found[key] = stored.manifest
+        for key in sorted(found.keys() & self._homeless):
+            remove(self._server, POD, found[key], grace_s=0)
+        self._homeless = found.keys()
 
     def _forget_lost(self) -> None:
         """The cloud's controller deletes nodes that do not answer and whose instance is gone."""

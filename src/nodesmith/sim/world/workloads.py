@@ -197,14 +197,14 @@ class Workloads:
             return
         running = {_pinned_to(pod): pod for pod in self._pods_of(daemon_set) if is_active(pod)}
         leaving = {_pinned_to(pod) for pod in self._pods_of(daemon_set) if is_deleting(pod)}
+        anywhere = POD.decode({**_daemon_pod(daemon_set, ""), "status": {}})
         wanted = 0
         for stored in self._nodes():
             node = stored.value(NODE)
-            pod = _daemon_pod(daemon_set, node.name)
-            is_wanted = fit.wants_daemon(POD.decode({**pod, "status": {}}), node)
+            is_wanted = fit.wants_daemon(anywhere, node)
             wanted += is_wanted
             if is_wanted and node.name not in running and node.name not in leaving and not node.meta.is_deleting:
-                self._server.create(POD, pod)
+                self._server.create(POD, _daemon_pod(daemon_set, node.name))
             if not is_wanted and node.name in running:
                 remove(self._server, POD, running[node.name])
         ready = sum(1 for pod in running.values() if is_ready(pod))

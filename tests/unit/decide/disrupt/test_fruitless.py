@@ -106,3 +106,19 @@ def test_a_node_that_has_grown_older_is_news() -> None:
     assert effort(again) == spent
     later = decide(calming, offered, now=NOW + timedelta(minutes=11), memory=first.memory)
     assert effort(later) > spent, "an hour after it was bought it may be replaced itself"
+
+
+def test_a_promise_of_a_node_is_news_where_it_begins_and_not_where_it_is_renewed() -> None:
+    view = full()
+    free = node("c", "small", pod("c-0", "1500m"))
+    promised = replace(free, nominated_until=NOW + timedelta(seconds=20))
+    begun = replace(view, nodes=(*view.nodes, promised))
+    offered = catalog(begun)
+    before = decide(replace(begun, nodes=(*view.nodes, free)), offered, now=NOW)
+    spent = [effort(before)]
+    first = decide(begun, offered, now=NOW, memory=before.memory)
+    spent.append(effort(first))
+    renewed = replace(promised, nominated_until=NOW + timedelta(seconds=30))
+    decide(replace(begun, nodes=(*view.nodes, renewed)), offered, now=NOW, memory=first.memory)
+    spent.append(effort(first))
+    assert spent[0] < spent[1] == spent[2]

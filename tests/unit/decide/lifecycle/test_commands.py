@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -103,3 +104,12 @@ def test_a_heartbeat_is_nothing_new_and_a_pod_is() -> None:
     assert not Sight.of(_snapshot(StateNode(node(), claim("claim", condition("Drifted"))))).is_as_before(before)
     assert not Sight.of(_snapshot(StateNode(node(), claim()), pools=(pool(),))).is_as_before(before)
     assert not Sight.of(heartbeat).is_as_before(None)
+
+
+def test_a_promise_is_seen_when_it_begins_and_not_when_it_is_renewed() -> None:
+    free, promised, renewed = (
+        Sight.of(_snapshot(StateNode(node(), claim(), nominated_until=until)))
+        for until in (None, NOW + timedelta(seconds=20), NOW + timedelta(seconds=30))
+    )
+    assert not promised.is_as_before(free)
+    assert renewed.is_as_before(promised), "when it ends is known, and looked at then"
