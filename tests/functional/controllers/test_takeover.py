@@ -66,18 +66,20 @@ def shown(world: SmallWorld) -> list[Any]:
     return [claims, nodes, [each.machine.provider_id for each in world.machines()]]
 
 
+@pytest.mark.parametrize("is_pool_kept", [True, False], ids=["", "and-the-pool-was-made-again"])
 @pytest.mark.parametrize(
     ("hash_", "version"),
     [(HASH_OF_THE_POOL, "v3"), ("1111111111111111111", "v2"), ("2222222222222222222", "v1")],
     ids=["of-today", "of-the-version-before", "of-long-ago"],
 )
-def test_nothing_drifts_by_the_change_of_owner(hash_: str, version: str) -> None:
+def test_nothing_drifts_by_the_change_of_owner(hash_: str, version: str, *, is_pool_kept: bool) -> None:
     async def story(clock: VirtualClock) -> None:
         world = SmallWorld(clock)
         async with world.running():
             await settled(world)
             disguise(world, hash_, version)
-            pool_annotations = {NODEPOOL_HASH: hash_, NODEPOOL_HASH_VERSION: version}
+            kept = {NODEPOOL_HASH: hash_, NODEPOOL_HASH_VERSION: version}
+            pool_annotations = kept if is_pool_kept else dict.fromkeys(kept)
             world.server.patch(NODE_POOL, "default", {"metadata": {"annotations": pool_annotations}})
             before = shown(world)
             async with world.controlled():
@@ -137,13 +139,20 @@ def test_a_karpenter_would_know_our_claims_for_its_own() -> None:
     run(story)
 
 
-def test_a_class_of_another_hash_version_and_its_claims_are_brought_along() -> None:
+@pytest.mark.parametrize(
+    "old",
+    [
+        {NODECLASS_HASH: "12345678901234567890", NODECLASS_HASH_VERSION: "v4"},
+        {NODECLASS_HASH: None, NODECLASS_HASH_VERSION: None},
+    ],
+    ids=["kept", "made-again"],
+)
+def test_a_class_of_another_hash_version_and_its_claims_are_brought_along(old: dict[str, str | None]) -> None:
     async def story(clock: VirtualClock) -> None:
         world = SmallWorld(clock)
         async with world.running():
             await settled(world)
             disguise(world, HASH_OF_THE_POOL, "v3")
-            old = {NODECLASS_HASH: "12345678901234567890", NODECLASS_HASH_VERSION: "v4"}
             world.server.patch(EC2_NODE_CLASS, "default", {"metadata": {"annotations": old}})
             before = shown(world)
             async with world.controlled():

@@ -58,7 +58,7 @@ class NodePoolStatus:
 
     async def _hash(self, pool: NodePool) -> NodePool:
         """The pool's hash is on it; claims that carry a hash of another version are brought along first."""
-        if pool.meta.annotations.get(NODEPOOL_HASH_VERSION) not in {None, NODEPOOL_HASH_VERSION_VALUE}:
+        if pool.meta.annotations.get(NODEPOOL_HASH_VERSION) != NODEPOOL_HASH_VERSION_VALUE:
             for claim in self._shell.store.all(NodeClaim):
                 if claim.pool_name == pool.name:
                     await self._shell.claims.set_metadata(claim, annotations=dict(claim_hash_annotations(claim, pool)))

@@ -17,8 +17,8 @@ def node_class_annotations(node_class: EC2NodeClass, static_hash: str) -> Mappin
 
 
 def is_of_another_version(node_class: EC2NodeClass) -> bool:
-    """Whether the NodeClass carries a hash that was made in another way than ours."""
-    return node_class.meta.annotations.get(NODECLASS_HASH_VERSION) not in {None, NODECLASS_HASH_VERSION_VALUE}
+    """Whether the NodeClass carries no hash, or one that was made in another way than ours."""
+    return node_class.meta.annotations.get(NODECLASS_HASH_VERSION) != NODECLASS_HASH_VERSION_VALUE
 
 
 def claim_annotations(claim: NodeClaim, static_hash: str) -> Mapping[str, str]:
