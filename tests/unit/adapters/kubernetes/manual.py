@@ -3,6 +3,8 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 
 class ManualClock:
     def __init__(self) -> None:
@@ -52,3 +54,13 @@ class InstantClock(ManualClock):
         self.slept_s.append(duration.total_seconds())
         self.passed_s += duration.total_seconds()
         await asyncio.sleep(0)
+
+
+def leap(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """The event loop's own time jumps: who has waited for less, by now, has waited long enough.
+
+    So a deadline can be far longer than a busy machine is slow, and its test takes no time.
+    """
+    loop = asyncio.get_running_loop()
+    earlier = loop.time
+    monkeypatch.setattr(loop, "time", lambda: earlier() + seconds)

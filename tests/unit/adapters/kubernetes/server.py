@@ -1,5 +1,6 @@
 """An HTTP server on 127.0.0.1 that answers as a test tells it, and remembers what it was asked."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -41,6 +42,24 @@ async def serving(answer: Handler) -> AsyncIterator[Server]:
         yield server
     finally:
         await runner.cleanup()
+
+
+@dataclass
+class Stuck:
+    """Answers nothing, or a line feed (of a watch: no change), and says no more until it is let go."""
+
+    begins: bool = False
+    was_reached: asyncio.Event = field(default_factory=asyncio.Event)
+    may_go: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        if self.begins:
+            await response.prepare(request)
+            await response.write(b"\n")
+        self.was_reached.set()
+        await self.may_go.wait()
+        return response
 
 
 def status(code: int, reason: str = "", message: str = "no", **details: object) -> web.Response:

@@ -45,6 +45,20 @@ async def test_a_refused_token_is_asked_for_again_at_once(tmp_path: Path) -> Non
     assert (await credentials.identity()).authorization == "Bearer two"
 
 
+async def test_a_refusal_of_an_older_token_is_no_reason_to_ask_for_another(tmp_path: Path) -> None:
+    """Two requests were refused with the token of before: the second may be sent again with what the first got."""
+    path = tmp_path / "token"
+    path.write_text("one")
+    credentials = credentials_for(Connection("https://x", token_file=path), ManualClock())
+    first = await credentials.identity()
+    path.write_text("two")
+    assert credentials.refused(first)
+    await credentials.identity()
+    path.write_text("three")
+    assert credentials.refused(first)
+    assert (await credentials.identity()).authorization == "Bearer two"
+
+
 async def test_a_fixed_token_is_not_asked_for_again() -> None:
     credentials = credentials_for(Connection("https://x", token="t"), ManualClock())
     assert not credentials.refused(await credentials.identity())
@@ -144,3 +158,6 @@ def test_the_cluster_is_told_only_to_a_plugin_that_wants_it() -> None:
     assert "cluster" not in exec_info(Exec("p"), connection)["spec"]
     told = exec_info(Exec("p", provides_cluster_info=True), connection)["spec"]["cluster"]
     assert told == {"server": "https://x", "certificate-authority-data": "cGVt", "tls-server-name": "name"}
+    unverified = Connection("https://x", verifies=False)
+    told = exec_info(Exec("p", provides_cluster_info=True), unverified)
+    assert told["spec"] == {"interactive": False, "cluster": {"server": "https://x", "insecure-skip-tls-verify": True}}

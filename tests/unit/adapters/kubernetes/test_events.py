@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,6 +51,7 @@ def test_an_event_says_about_what_and_from_whom() -> None:
         "uid": "u1",
     }
     assert (manifest["reason"], manifest["type"], manifest["count"]) == ("FailedScheduling", "Warning", 1)
+    assert manifest["message"] == "why"
     assert manifest["source"] == {"component": "karpenter"}
 
 
@@ -62,6 +64,15 @@ def test_one_about_a_cluster_scoped_object_goes_to_the_default_namespace() -> No
 def test_a_message_too_long_is_shortened() -> None:
     manifest = event_manifest(Event(CLAIM, "r", "x" * 5000), sequence=1, now=NOW)
     assert len(manifest["message"]) == 1024
+    whole = event_manifest(Event(CLAIM, "r", "x" * 1024), sequence=1, now=NOW)
+    assert whole["message"] == "x" * 1024
+
+
+def test_a_long_name_leaves_room_for_what_tells_two_events_apart() -> None:
+    """A name may have 253 letters, in an event as in what it is about."""
+    manifest = event_manifest(Event(replace(POD, name="p" * 253), "r", "m"), sequence=2**40, now=NOW)
+    assert len(manifest["metadata"]["name"]) <= 253
+    assert manifest["involvedObject"]["name"] == "p" * 253
 
 
 async def test_two_events_in_one_moment_have_names_of_their_own() -> None:

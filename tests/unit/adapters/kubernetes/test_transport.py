@@ -1,4 +1,3 @@
-import asyncio
 import random
 from pathlib import Path
 
@@ -80,23 +79,6 @@ async def test_clients_that_are_sent_away_together_do_not_come_back_together() -
     assert len(waits) == 5
 
 
-async def test_an_answer_that_does_not_come_or_does_not_end_is_given_up() -> None:
-    async def nothing(_: web.Request) -> web.StreamResponse:
-        await over.wait()
-        return fine()
-
-    over = asyncio.Event()
-    async with (
-        serving(nothing) as server,
-        Transport(Connection(server.url), InstantClock(), Limits(attempts=1)) as transport,
-    ):
-        with pytest.raises(Unavailable, match="no answer in time"):
-            await transport.send(READ, deadline_s=0.2)
-        with pytest.raises(Unavailable, match="no answer in time"):
-            await anext(transport.stream(READ, silence_s=0.2))
-        over.set()
-
-
 async def test_where_a_server_points_to_another_it_is_not_followed() -> None:
     """A redirect would carry the token to whoever is named."""
     elsewhere = answers(lambda: web.Response(status=307, headers={"Location": "http://127.0.0.1:9/"}))
@@ -173,24 +155,6 @@ async def test_the_pace_is_kept() -> None:
             for _ in range(4):
                 await transport.send(READ)
     assert sum(clock.slept_s) == pytest.approx(0.2)
-
-
-async def test_a_silent_stream_is_taken_for_dead() -> None:
-    over = asyncio.Event()
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await response.write(b"one\n")
-        await over.wait()
-        return response
-
-    async with serving(answer) as server, Transport(Connection(server.url), InstantClock()) as transport:
-        chunks = transport.stream(READ, silence_s=2)
-        assert await anext(chunks) == b"one\n"
-        with pytest.raises(Unavailable, match="no answer in time"):
-            await anext(chunks)
-        over.set()
 
 
 async def test_requests_are_counted_by_answer() -> None:
