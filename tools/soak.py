@@ -6,6 +6,7 @@ A seed that fails prints what was broken, and one line that runs it again.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections import Counter
@@ -35,7 +36,7 @@ def main() -> int:
     failed = 0
     seen: Counter[str] = Counter()
     os.nice(10)
-    with ProcessPoolExecutor(arguments.jobs) as pool:
+    with ProcessPoolExecutor(arguments.jobs, initializer=gc.freeze) as pool:
         every = (repeat(arguments.hours), repeat(arguments.plain), repeat(arguments.small))
         for line, report in pool.map(run_one, seeds, *every):
             print(line, flush=True)

@@ -7,8 +7,8 @@ The call never returns, and no other effect begins any more; whoever owns the co
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,39 +38,46 @@ class Scissors:
     names: list[str] = field(default_factory=list)
     cut: asyncio.Event = field(default_factory=asyncio.Event)
 
-    @asynccontextmanager
-    async def effect(self, name: str) -> AsyncIterator[None]:
+    def effect(self, name: str) -> _Effect:
         """The block is one effect."""
-        if self.cut.is_set():
-            await self._stop()
-        self.count += 1
-        self.names.append(name)
-        number = self.count
-        if number == self.at and not self.is_after:
-            await self._stop()
-        try:
-            yield
-        except PortError:
-            await self._after(number)
-            raise
-        await self._after(number)
+        return _Effect(self, name)
 
-    @asynccontextmanager
-    async def read(self, name: str) -> AsyncIterator[None]:
+    def read(self, name: str) -> AbstractAsyncContextManager[None]:
         """The block only looks."""
-        if self.covers_reads:
-            async with self.effect(name):
-                yield
-        else:
-            yield
+        return _Effect(self, name) if self.covers_reads else nullcontext()
 
-    async def _after(self, number: int) -> None:
-        if number == self.at and self.is_after:
-            await self._stop()
-
-    async def _stop(self) -> None:
+    async def stop(self) -> None:
+        """The process ends here."""
         self.cut.set()
         await asyncio.Event().wait()
+
+
+class _Effect:
+    """One effect, which is cut before or after it if it is the one."""
+
+    def __init__(self, scissors: Scissors, name: str) -> None:
+        self._scissors = scissors
+        self._name = name
+        self._number = 0
+
+    async def __aenter__(self) -> None:
+        scissors = self._scissors
+        if scissors.cut.is_set():
+            await scissors.stop()
+        scissors.count += 1
+        scissors.names.append(self._name)
+        self._number = scissors.count
+        if self._number == scissors.at and not scissors.is_after:
+            await scissors.stop()
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if self._number == self._scissors.at and self._scissors.is_after and _has_happened(error):
+            await self._scissors.stop()
+
+
+def _has_happened(error: BaseException | None) -> bool:
+    """Whether the outside has answered, if only with an error."""
+    return error is None or isinstance(error, PortError)
 
 
 class CutCluster:

@@ -94,6 +94,7 @@ class MemoryCloud:
         self.drifted: dict[str, str] = {}
         """Claims that have drifted, and why."""
         self._types = {each.name: each for each in types}
+        self._zones = sorted({each.zone for kind in types for each in kind.offerings})
         self._clock = clock
         self._rng = rng
         self._avoid: dict[Pool, datetime] = {}
@@ -155,12 +156,11 @@ class MemoryCloud:
     async def resolve(self, node_class: EC2NodeClass) -> EC2NodeClassStatus:
         """A subnet for every zone, one security group, one image; ready unless told otherwise."""
         await self._before("resolve")
-        zones = sorted({each.zone for kind in self._types.values() for each in kind.offerings})
         status = "False" if node_class.name in self.unready else "True"
         kinds = (AMIS_READY, SUBNETS_READY, SECURITY_GROUPS_READY, INSTANCE_PROFILE_READY, VALIDATION_SUCCEEDED, READY)
         now, generation = self._clock.now(), node_class.meta.generation
         return EC2NodeClassStatus(
-            subnets=tuple(Subnet(id=f"subnet-{number:017x}", zone=zone) for number, zone in enumerate(zones, 1)),
+            subnets=tuple(Subnet(id=f"subnet-{number:017x}", zone=zone) for number, zone in enumerate(self._zones, 1)),
             security_groups=(SecurityGroup(id="sg-00000000000000001", name="cluster"),),
             amis=(AMI(id=IMAGE, name="memory"),),
             instance_profile=f"memory_{node_class.name}",

@@ -39,6 +39,8 @@ class NodePoolStatus:
         self._shell = shell
         self._health = health
         self._usage: dict[str, Resources] = {}
+        self._said: dict[str, tuple[NodePool, EC2NodeClass | None, int]] = {}
+        """By name: the pool and the NodeClass whose status was found true, and in which generation of the store."""
 
     async def reconcile(self, name: str) -> Outcome:
         """The pool's annotations, conditions and counts say what is true now.
@@ -47,14 +49,28 @@ class NodePoolStatus:
             Conflict: when the pool has changed meanwhile.
         """
         pool = self._shell.store.get(NodePool, name)
-        if pool is None:
-            return DONE
-        if not is_managed(pool):
+        if pool is None or not is_managed(pool):
+            self._said.pop(name, None)
             return DONE
         pool = await self._hash(pool)
         node_class = self._shell.store.get(EC2NodeClass, pool.node_class.name)
-        await self._status(pool, node_class)
+        seen = (pool, node_class, self._shell.store.generation(self._shell.now()))
+        if not self._is_said(seen):
+            await self._status(pool, node_class)
+            self._said[name] = seen
         return Again(LOOK_AGAIN)
+
+    def _is_said(self, seen: tuple[NodePool, EC2NodeClass | None, int]) -> bool:
+        """Whether the status was true when last looked at, and nothing has changed since."""
+        pool, node_class, generation = seen
+        before = self._said.get(pool.name)
+        return (
+            before is not None
+            and before[0] is pool
+            and before[1] is node_class
+            and before[2] == generation
+            and self._health.to_write(pool) is None
+        )
 
     async def _hash(self, pool: NodePool) -> NodePool:
         """The pool's hash is on it; claims that carry a hash of another version are brought along first."""

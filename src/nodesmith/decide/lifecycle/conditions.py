@@ -63,7 +63,10 @@ def gone(kind: str) -> Change:
 def changed(
     conditions: Conditions, meta: ObjectMeta, changes: Iterable[Change], *, dependents: tuple[str, ...], now: datetime
 ) -> Conditions:
-    """The conditions after the changes, complete and in upstream's order: by time of transition, the root last."""
+    """The conditions after the changes, complete and in upstream's order: by time of transition, the root last.
+
+    Where nothing changes they are the very same.
+    """
     result: dict[str, Condition] = dict(conditions)
     for kind in dependents:
         if kind not in result:
@@ -76,14 +79,18 @@ def changed(
             result.pop(change.type, None)
     root = _root(result, meta.generation, dependents)
     result[READY] = _applied(result.get(READY), root, meta.generation, now)
+    if len(result) == len(conditions) and all(conditions.get(kind) is each for kind, each in result.items()):
+        return conditions
     ordered = sorted(result.values(), key=lambda each: (each.type == READY, each.changed_at, each.type))
     return {condition.type: condition for condition in ordered}
 
 
 def _applied(present: Condition | None, change: Change, generation: int, now: datetime) -> Condition:
     status = change.status or UNKNOWN
-    since = present.changed_at if present is not None and present.status == status else now
-    return Condition(change.type, status, change.reason, change.message, since, generation)
+    if present is None or present.status != status:
+        return Condition(change.type, status, change.reason, change.message, now, generation)
+    wanted = Condition(change.type, status, change.reason, change.message, present.changed_at, generation)
+    return present if present == wanted else wanted
 
 
 def _root(conditions: Mapping[str, Condition], generation: int, dependents: tuple[str, ...]) -> Change:

@@ -11,7 +11,7 @@ from nodesmith.api.kind import Manifest
 from nodesmith.api.kinds import BY_API_VERSION_AND_NAME, POD, POD_DISRUPTION_BUDGET
 from nodesmith.api.meta import parse_time
 from nodesmith.sim.world.engine import Engine
-from nodesmith.sim.world.raw import find, is_active, is_deleting, is_ready, key_of, split
+from nodesmith.sim.world.raw import find, is_active, is_deleting, is_ready, key_of, set_status, split
 
 DISRUPTION_TIMEOUT: Final = timedelta(minutes=2)
 
@@ -52,7 +52,7 @@ class Budgets:
             "disruptionsAllowed": max(0, healthy - desired) if expected else 0,
             "disruptedPods": {**dict.fromkeys(present.get("disruptedPods") or {}), **disrupted},
         }
-        self._server.patch(POD_DISRUPTION_BUDGET, name, {"status": status}, namespace=namespace, subresource="status")
+        set_status(self._server, POD_DISRUPTION_BUDGET, budget, status)
 
     def _selected(self, name: str, namespace: str) -> list[Manifest]:
         selector = (

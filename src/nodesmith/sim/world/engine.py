@@ -128,9 +128,10 @@ class Engine:
         """One round: every part looks once at each of its keys, so that many changes of one key are one look."""
         looked = False
         for keys, look in self._queues:
-            batch = list(keys)
+            if not keys:
+                continue
+            batch, looked = list(keys), True
             keys.clear()
             for key in batch:
                 look(key)
-            looked = looked or bool(batch)
         return looked

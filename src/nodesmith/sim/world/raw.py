@@ -10,7 +10,6 @@ from nodesmith.adapters.memory.objects import meta
 from nodesmith.adapters.memory.server import ApiServer
 from nodesmith.api.kind import Kind, Manifest
 from nodesmith.api.meta import format_time
-from nodesmith.ports.errors import NotFound
 
 
 def split(key: str) -> tuple[str, str]:
@@ -88,12 +87,13 @@ def owned_by(manifest: Manifest) -> list[dict[str, Any]]:
 def set_status(server: ApiServer, kind: Kind[Any], manifest: Manifest, status: Mapping[str, Any]) -> None:
     """The object's status has these fields; nothing happens when the object is gone."""
     given = meta(manifest)
-    try:
-        server.patch(
-            kind, given["name"], {"status": status}, namespace=given.get("namespace", ""), subresource="status"
-        )
-    except NotFound:
+    name, namespace = given["name"], given.get("namespace", "")
+    present = server.find(kind, name, namespace=namespace)
+    if present is None:
         return
+    before = present.get("status") or {}
+    if any(key not in before or before[key] != value for key, value in status.items()):
+        server.patch(kind, name, {"status": status}, namespace=namespace, subresource="status")
 
 
 def remove(server: ApiServer, kind: Kind[Any], manifest: Manifest, *, grace_s: int | None = None) -> None:
