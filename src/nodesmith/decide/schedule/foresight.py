@@ -7,6 +7,7 @@ it looks at a sample.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -90,9 +91,9 @@ class Trials:
         units, offers = market.units, held.offers[ranks]
         rooms = np.maximum(held.rooms[ranks], 1).astype(np.float64)
         own = self._requests[:, seed]
-        paper = Paper(rooms - own, np.full(len(ranks), float(own @ units[self._group[seed]])))
+        worth = np.full(len(ranks), float(own @ units[self._group[seed]]))
         if not len(here):
-            return paper.worth
+            return worth
         requests, balance = self._requests[:, here], market.balance(offers, rooms)
         base = self._tier[here] + 0.5 * SIZE_SHARE * _largest_share(requests, rooms)
         counter = self._counter[here]
@@ -101,10 +102,10 @@ class Trials:
         stock = np.where(counter == NOBODY, np.ceil(stock * scale), stock)
         stock -= (counter == self._counter[seed]) & (counter != NOBODY)
         stock -= (self._family[here] == self._family[seed]) & (self._family[seed] != NOBODY)
-        together = np.where(counter[:, None] == NOBODY, np.eye(len(here)), counter[:, None] == counter)
         base[~market.admits[:, offers][self._group[here]].T | (stock <= 0)] = GONE
-        paper.fill(requests, (requests * units[self._group[here]].T).sum(axis=0), base, balance, (stock, together))
-        return paper.worth
+        paper = Paper(rooms - own, balance, 0.5 * (balance @ requests), base, stock)
+        worth += paper.fill(requests, (requests * units[self._group[here]].T).sum(axis=0), _companies(counter))
+        return worth
 
     def _sample(self, seed: int) -> tuple[NDArray[np.int64], Values, float]:
         """Numbers of classes with pods left beside one of the seed's, how many, and for how many each pod stands."""
@@ -122,64 +123,102 @@ class Trials:
         waiting = np.flatnonzero(crowd.left)
         some = np.zeros(len(self._most), dtype=np.int64)
         some[self.of[waiting]] = waiting
-        room = self._most[here].astype(np.float64)[None].repeat(len(offers), axis=0)
-        places = [book.codes_of_offer(offer) for offer in offers.tolist()]
-        known: dict[int, list[int]] = {}
-        for at, index in enumerate(some[here].tolist()):
+        of_offer, places = _places([book.codes_of_offer(offer) for offer in offers.tolist()])
+        known: dict[int, list[int]] = {NOBODY: [ALONE] * len(places)}
+        columns: list[list[int]] = []
+        for index in some[here].tolist():
             rules = book.rules[index][int(crowd.level[index])]
-            if rules.keys:
-                if rules.family not in known:
-                    known[rules.family] = [rules.room_within(self._packing.tally, codes) for codes in places]
-                room[:, at] = np.minimum(room[:, at], known[rules.family])
+            family = rules.family if rules.keys else NOBODY
+            if family not in known:
+                known[family] = [rules.room_within(self._packing.tally, codes) for codes in places]
+            columns.append(known[family])
+        by_place = np.minimum(np.array(columns, dtype=np.float64), self._most[here][:, None]).T
+        room: Values = by_place[of_offer]
         return room
 
 
-@dataclass(frozen=True, slots=True)
+def _places(codes: Sequence[Mapping[str, int]]) -> tuple[list[int], list[Mapping[str, int]]]:
+    """The number of each one's place, and what it is that the places of these numbers have in common."""
+    numbers: dict[tuple[int, ...], int] = {}
+    places: list[Mapping[str, int]] = []
+    of_each: list[int] = []
+    for each in codes:
+        of_each.append(numbers.setdefault(tuple(each.values()), len(places)))
+        if len(numbers) > len(places):
+            places.append(each)
+    return of_each, places
+
+
+def _companies(counter: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of each kind the number of its company: those counted together are one, any other is alone."""
+    alone = np.arange(len(counter))
+    first = np.argmax(counter[:, None] == counter, axis=1)
+    return np.where(counter == NOBODY, alone, first)
+
+
+@dataclass(slots=True)
 class Paper:
-    """Machines that are filled on paper: what is free of each, a row each, and what is on it worth."""
+    """Machines that are filled on paper, a row each.
+
+    `free` is what is left of each; `balance` what a unit of each resource counts for, and `suits` what a pod of each
+    kind (a column each) so comes to; `base` what it scores whatever is free; `stock` how many of them may be there.
+    """
 
     free: Values
-    worth: Values
+    balance: Values
+    suits: Values
+    base: Values
+    stock: Values
 
-    def fill(
-        self, requests: Values, each_worth: Values, base: Values, balance: Values, stocks: tuple[Values, Values]
-    ) -> None:
-        """Nothing more fits.
+    def fill(self, requests: Values, each_worth: Values, companies: NDArray[np.int64]) -> Values:
+        """What is on each machine worth, once nothing more fits.
 
         Args:
             requests: of each kind, a row a resource.
             each_worth: what a pod of each kind is worth.
-            base: by machine and kind what the kind scores there whatever is free; changed.
-            balance: by machine what a unit of each resource counts for.
-            stocks: by machine and kind how many pods it may take, which is changed; and of each kind the kinds of which
-                there may then be fewer, a row a kind.
+            companies: of each kind, the number of those which it is counted with.
         """
-        free, worth = self.free, self.worth
-        stock, together = stocks
-        suits, by_kind = 0.5 * (balance @ requests), np.ascontiguousarray(requests.T)
-        starts = np.arange(len(free)) * len(by_kind)
+        worth, live = np.zeros(len(self.free)), np.arange(len(self.free))
+        by_kind, used = np.ascontiguousarray(requests.T), np.zeros_like(self.stock)
         while True:
-            np.maximum(free, NEARLY_NOTHING, out=free)
-            share = _largest_share(requests, free)
-            score = share * (free * balance).sum(axis=1)[:, None]
-            np.divide(suits, score, out=score)
-            score += base
-            np.putmask(score, share > 1, GONE)
+            share, score = self._scores(requests)
+            at = np.arange(len(live)) * len(by_kind)  # where the kinds of each machine begin in arrays laid out flat
             best = score.argmax(axis=1)
-            at = starts + best  # one kind for each machine, in the arrays laid out flat
-            taken = np.minimum(stock.take(at), 1 + np.floor(1 / share.take(at) + ROUNDING) // PART_AT_ONCE)
-            taken[score.take(at) == GONE] = 0
-            if not taken.any():
-                return
-            free -= by_kind.take(best, axis=0) * taken[:, None]
-            worth += each_worth.take(best) * taken
-            stock -= together.take(best, axis=0) * taken[:, None]
-            np.putmask(base, stock <= 0, GONE)
+            with_company, at = at + companies.take(best), at + best
+            goes_on = score.take(at) > GONE
+            busy = np.count_nonzero(goes_on)
+            if not busy:
+                return worth
+            if 2 * busy <= len(live):
+                live, used = live[goes_on], used[goes_on]
+                self._keep(goes_on)
+                continue
+            left = self.stock.take(at) - used.take(with_company)
+            taken = np.minimum(left, 1 + np.floor((1 / share.take(at) + ROUNDING) / PART_AT_ONCE))
+            taken *= goes_on & (left > 0)
+            self.free -= by_kind.take(best, axis=0) * taken[:, None]
+            worth[live] += each_worth.take(best) * taken
+            used.put(with_company, used.take(with_company) + taken)
+            self.base.put(at[left <= taken], GONE)
+
+    def _scores(self, requests: Values) -> tuple[Values, Values]:
+        """By machine and kind the share that a pod asks of what is free, and what it scores."""
+        np.maximum(self.free, NEARLY_NOTHING, out=self.free)
+        share = _largest_share(requests, self.free)
+        score = share * np.add.reduce(self.free * self.balance, axis=1)[:, None]
+        np.divide(self.suits, score, out=score)
+        score += self.base
+        np.putmask(score, share > 1, GONE)
+        return share, score
+
+    def _keep(self, rows: NDArray[np.bool_]) -> None:
+        """Only these machines are filled from here on."""
+        self.free, self.balance, self.suits = self.free[rows], self.balance[rows], self.suits[rows]
+        self.base, self.stock = self.base[rows], self.stock[rows]
 
 
 def _largest_share(requests: Values, rooms: Values) -> Values:
     """Of each room (a row each) the share that each class (a column each) asks of the resource it asks most of."""
-    shares: Values = requests[0] / rooms[:, :1]
-    for amounts, room in zip(requests[1:], rooms.T[1:], strict=True):
-        np.maximum(shares, amounts / room[:, None], out=shares)
+    asked = requests[:, None, :] / np.ascontiguousarray(rooms.T)[:, :, None]
+    shares: Values = np.maximum.reduce(asked)
     return shares
