@@ -75,6 +75,36 @@ def test_numbers_say_what_budgets_allow_before_and_what_uses_them() -> None:
     run(story)
 
 
+@pytest.mark.parametrize("what", ["is not ready", "is being deleted"])
+def test_a_node_that_goes_or_is_not_ready_uses_up_a_budget_in_percent(what: str) -> None:
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        async with world.running(), world.controlled():
+            await several(world, 4, disruption={"consolidateAfter": "30s", "budgets": [{"nodes": "20%"}]})
+            world.app("held", 1, cpu="1500m", annotations={DO_NOT_DISRUPT: "true"})
+            await world.until(world.all_running)
+            (held,) = world.pods("held")
+            if what == "is not ready":
+                _say_ready(world, held.node_name, "False")
+            else:
+                world.server.delete(NODE, held.node_name)
+            await world.pass_time(MINUTE)
+            world.app("web", 1)
+            await world.pass_time(10 * MINUTE)
+            assert len(world.nodes()) == 5, "a fifth of five nodes is one, and that is the other one"
+            if what == "is not ready":
+                _say_ready(world, held.node_name, "True")
+            world.app("held", 0)
+            await world.until(lambda: len(world.nodes()) == 1, within=HOUR)
+
+    run(story)
+
+
+def _say_ready(world: SmallWorld, node: str, status: str) -> None:
+    ready = {"type": "Ready", "status": status, "reason": "Kubelet"}
+    world.server.patch(NODE, node, {"status": {"conditions": [ready]}}, subresource="status")
+
+
 def test_a_budget_with_a_schedule_holds_for_its_window_in_utc() -> None:
     async def story(clock: VirtualClock) -> None:
         world = SmallWorld(clock)
