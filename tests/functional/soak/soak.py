@@ -102,7 +102,7 @@ class Soaked:
                 await self._generation(ends, next_trouble)
                 next_trouble = self._clock.now()
             self.troubles.end_lasting(all_of_them=True)
-            await self._peace()
+            await self.peace()
         machines = len(self.world.cloud.rented)
         return Report(self._seed, self.troubles.crashes, machines, dict(self.laws.commands), dict(self.laws.seen))
 
@@ -170,7 +170,7 @@ class Soaked:
             solve=_plainly if self._is_plain else schedule,
         )
 
-    async def _peace(self) -> None:
+    async def peace(self) -> None:
         """An hour without trouble; then all is well, and nothing moves but what had to rest until then."""
         async with self._controlled(Scissors()):
             ends = self._clock.now() + PEACE
@@ -187,7 +187,7 @@ class Soaked:
                 return
             following = self.laws.begun[begun:]
             if following and not resting[following[0].method.reason].isdisjoint(following[0].candidates):
-                return
+                return  # What had to rest moves then, and what follows from that may move after it.
             if following:
                 self.laws.fail("nodes still move an hour after the last trouble")
             if set(self.world.cloud.rented) - before:

@@ -11,7 +11,7 @@ import pytest
 from nodesmith.adapters.memory import eviction
 from nodesmith.adapters.memory.cloud import MemoryCloud
 from nodesmith.adapters.memory.faults import Fault
-from nodesmith.api.kinds import NODE, NODE_POOL
+from nodesmith.api.kinds import NODE, NODE_CLAIM, NODE_POOL
 from nodesmith.controllers import garbage
 from nodesmith.controllers.controller import DONE
 from nodesmith.controllers.disruption.queue import CommandQueue
@@ -22,9 +22,11 @@ from nodesmith.controllers.nodeclaim.finalizer import Finalizer
 from nodesmith.controllers.nodeclaim.upkeep import Expiration
 from nodesmith.controllers.provisioning.provisioner import Provisioner
 from nodesmith.decide.disrupt import budgets, evaluate
+from nodesmith.decide.disrupt.moves import MOVED_HERE, moves_text
 from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.lifecycle.drain import DrainStep, ForcedDeletion, next_drain
 from nodesmith.model.money import UsdPerHour
+from nodesmith.model.nodepool import DisruptionReason
 from nodesmith.ports.errors import Unavailable
 from nodesmith.sim.clock import VirtualClock, run
 from tests.functional.controllers.cutting import Scissors
@@ -251,6 +253,56 @@ def test_a_world_that_does_not_come_to_rest(monkeypatch: MonkeyPatch) -> None:
         flatten_subgroups=True,
     ):
         soak(6, hours=0.1, is_plain=True)
+
+
+def shrunk_twice(monkeypatch: MonkeyPatch) -> None:
+    """A machine shrinks with its pods, and would again: it may twenty minutes later, of which the first are peace."""
+
+    async def main(clock: VirtualClock) -> None:
+        soaked = Soaked(clock, 1)
+        world, laws = soaked.world, soaked.laws
+        world.apply(NODE_CLASS, node_pool(requirements=OF_ANY_SIZE))
+        world.app("one", 4, cpu="3500m", memory="1Gi")
+        async with world.running():
+            async with world.controlled():
+                await world.until(world.all_running)
+                for left in (2, 1):
+                    world.app("one", left)
+                    await world.until(lambda: bool(laws.begun) and world.all_running())
+                    await world.until(lambda: len(world.machines()) == len(world.nodes()) == 1)
+            before = len(laws.begun)
+            await soaked.peace()
+            assert len(laws.begun) == before + 1
+
+    monkeypatch.setattr(Size, "policy", lambda size: Policy(effort=size.effort, calm=timedelta(minutes=20)))
+    monkeypatch.setattr(soak_module, "PEACE", timedelta(minutes=10))
+    run(main)
+
+
+def test_a_machine_that_had_to_rest_may_move_when_all_others_may_not(monkeypatch: MonkeyPatch) -> None:
+    shrunk_twice(monkeypatch)
+    monkeypatch.setattr(Soaked, "resting", lambda *_: set())
+    with pytest.RaisesGroup(pytest.RaisesExc(Broken, match="still move an hour after"), flatten_subgroups=True):
+        shrunk_twice(monkeypatch)
+
+
+def test_a_pod_that_was_moved_too_often_makes_its_machine_rest_from_consolidation_alone() -> None:
+    async def main(clock: VirtualClock) -> None:
+        soaked = Soaked(clock, 1)
+        world = soaked.world
+        world.apply(NODE_CLASS, node_pool())
+        world.app("one", 1)
+        async with world.running(), world.controlled():
+            await world.until(world.all_running)
+        (claim,), (pod,) = world.claims(), world.pods("one")
+        resting: list[tuple[set[str], set[str]]] = []
+        for times in (1, 2):
+            moves = moves_text({pod.key: (clock.now(),) * times}, clock.now() - timedelta(minutes=30))
+            world.server.patch(NODE_CLAIM, claim.name, {"metadata": {"annotations": {MOVED_HERE: moves}}})
+            resting.append((soaked.resting(DisruptionReason.UNDERUTILIZED), soaked.resting(DisruptionReason.DRIFTED)))
+        assert resting == [(set(), set()), ({claim.name}, set())]
+
+    run(main)
 
 
 def test_pods_that_nobody_buys_for(monkeypatch: MonkeyPatch) -> None:
