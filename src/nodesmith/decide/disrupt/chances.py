@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from nodesmith.decide.disrupt.candidates import consolidatable_at
+from nodesmith.decide.disrupt.settling import consolidatable_at
 from nodesmith.decide.disrupt.verdict import Verdict
 from nodesmith.model.nodepool import NodePool
 from nodesmith.plan.stay import StayCode

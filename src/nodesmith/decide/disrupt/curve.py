@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from nodesmith.decide.disrupt.budgets import allowances
-from nodesmith.decide.disrupt.candidates import CONSOLIDATION_RULES, Candidate, Question, candidate, spared
+from nodesmith.decide.disrupt.candidates import Candidate, Question, candidate
 from nodesmith.decide.disrupt.evaluate import Evaluator, Proposal
 from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.disrupt.pressure import pressure
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.disrupt.search import Search
+from nodesmith.decide.disrupt.sparing import CONSOLIDATION_RULES, spared
 from nodesmith.decide.schedule.problem import Catalog
 from nodesmith.model.nodepool import DisruptionReason
 from nodesmith.plan.command import Command

@@ -13,7 +13,7 @@ from typing import Final
 
 from nodesmith.api.bar import bar_from
 from nodesmith.decide.disrupt.budgets import Allowance, allowances
-from nodesmith.decide.disrupt.candidates import CONSOLIDATION_RULES, Candidate, Question, candidate, spared
+from nodesmith.decide.disrupt.candidates import Candidate, Question, candidate
 from nodesmith.decide.disrupt.consolidate import Consolidation, End
 from nodesmith.decide.disrupt.drift import replace_drifted, replace_drifted_static
 from nodesmith.decide.disrupt.emptiness import delete_empty, empty_nodes
@@ -26,6 +26,7 @@ from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.replay import apply, price_of
 from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.disrupt.simulate import Care, Simulator
+from nodesmith.decide.disrupt.sparing import CONSOLIDATION_RULES, spared
 from nodesmith.decide.disrupt.verdict import Foreseen, Memory, Rejected, RejectionReason, Verdict
 from nodesmith.decide.disrupt.worth import Weighed
 from nodesmith.decide.schedule.problem import Catalog

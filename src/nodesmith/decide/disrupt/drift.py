@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from nodesmith.decide.disrupt.candidates import DRIFT_RULES, Candidate, just_drifted, spared
+from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.evaluate import effort_of
 from nodesmith.decide.disrupt.pricing import savings_of
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.disrupt.simulate import Simulation, Simulator
+from nodesmith.decide.disrupt.sparing import DRIFT_RULES, just_drifted, spared
 from nodesmith.model.labels import NODECLASS, NODEPOOL
 from nodesmith.model.meta import EPOCH
 from nodesmith.model.nodeclaim import DRIFTED

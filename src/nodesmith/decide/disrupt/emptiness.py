@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nodesmith.decide.disrupt.candidates import EMPTINESS_RULES, Candidate, spared
+from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.evaluate import effort_of
 from nodesmith.decide.disrupt.pricing import savings_of
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.disrupt.simulate import Simulator
+from nodesmith.decide.disrupt.sparing import EMPTINESS_RULES, spared
 from nodesmith.plan.command import Command, Method
 from nodesmith.plan.schedule import OnClaim, OnNode
 from nodesmith.plan.stay import Stay

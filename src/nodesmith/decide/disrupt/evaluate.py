@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nodesmith.decide.disrupt.candidates import Candidate, is_calming
+from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.pricing import Refused, cheaper, savings_of
 from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.disrupt.simulate import Care, Simulator
+from nodesmith.decide.disrupt.sparing import is_calming
 from nodesmith.decide.disrupt.worth import Bench, Weighed
 from nodesmith.model.money import FREE, UsdPerHour
 from nodesmith.model.nodepool import DisruptionReason

@@ -6,21 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nodesmith.decide.disrupt.budgets import allowances
-from nodesmith.decide.disrupt.candidates import (
-    CONSOLIDATION_RULES,
-    DRIFT_RULES,
-    EMPTINESS_RULES,
-    Candidate,
-    Question,
-    candidate,
-    spared,
-)
+from nodesmith.decide.disrupt.candidates import Candidate, Question, candidate
 from nodesmith.decide.disrupt.decide import decide
 from nodesmith.decide.disrupt.evaluate import Evaluator
 from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.scene import Scene
+from nodesmith.decide.disrupt.sparing import CONSOLIDATION_RULES, DRIFT_RULES, EMPTINESS_RULES, spared
 from nodesmith.decide.lifecycle.blockers import Blocker, pod_blockers
 from nodesmith.decide.schedule.problem import Catalog
 from nodesmith.model.nodepool import DisruptionReason

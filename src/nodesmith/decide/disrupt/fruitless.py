@@ -12,10 +12,12 @@ from datetime import datetime, timedelta
 from operator import is_
 from typing import Final
 
-from nodesmith.decide.disrupt.candidates import Candidate, is_calming, is_settling
+from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.scene import Scene, Shared
+from nodesmith.decide.disrupt.settling import is_settling
+from nodesmith.decide.disrupt.sparing import is_calming
 from nodesmith.model.nodepool import DisruptionReason
 from nodesmith.plan.stay import Stay
 

@@ -15,9 +15,10 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
-from nodesmith.decide.disrupt.candidates import Candidate, is_settling
+from nodesmith.decide.disrupt.candidates import Candidate
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.scene import Scene
+from nodesmith.decide.disrupt.settling import is_settling
 from nodesmith.decide.schedule.machines import usable_pools
 from nodesmith.decide.schedule.quiet import QuietHighs
 from nodesmith.model.labels import SPOT

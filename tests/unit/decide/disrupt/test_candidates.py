@@ -2,32 +2,17 @@ from datetime import timedelta
 
 import pytest
 
-from nodesmith.decide.disrupt.candidates import (
-    CONSOLIDATION_RULES,
-    DRIFT_RULES,
-    EMPTINESS_RULES,
-    Candidate,
-    MethodRule,
-    Question,
-    candidate,
-    is_calming,
-    is_consolidatable,
-    is_settling,
-    spared,
-    stays,
-)
-from nodesmith.decide.disrupt.policy import REPLACES_FOR, Policy
+from nodesmith.decide.disrupt.candidates import Question, stays
+from nodesmith.decide.disrupt.policy import Policy
 from nodesmith.model import labels
-from nodesmith.model.meta import Condition, ObjectMeta
-from nodesmith.model.nodeclaim import DRIFTED
-from nodesmith.model.nodepool import ConsolidationPolicy, DisruptionReason, NodePool
+from nodesmith.model.meta import ObjectMeta
 from nodesmith.model.pod import Pod
 from nodesmith.model.selector import EVERYTHING
 from nodesmith.model.taints import Toleration
 from nodesmith.model.workload import PodDisruptionBudget
 from nodesmith.plan.stay import Stay, StayCode, Told
 from nodesmith.state.snapshot import StateNode
-from tests.unit.decide.disrupt.build import NOW, as_candidate, node, pod, pool, scene, snapshot, up
+from tests.unit.decide.disrupt.build import NOW, as_candidate, node, pod, scene, snapshot
 
 
 def ask(
@@ -210,96 +195,3 @@ def test_a_node_without_a_price_is_a_candidate_of_no_worth() -> None:
     found = as_candidate(node("n", "unheard-of"))
     assert found.price is None
     assert found.worth == 0.0
-
-
-def check(
-    state: StateNode, rules: tuple[MethodRule, ...], of: NodePool | None = None, *, policy: Policy | None = None
-) -> StayCode | None:
-    view = snapshot((state,), (of or pool(),))
-    found = candidate(Question(state, scene(view, policy=policy)))
-    assert isinstance(found, Candidate)
-    stay = spared(found, scene(view, policy=policy), rules)
-    return stay.code if stay is not None else None
-
-
-BUSY = node("n", "medium", pod("web"))
-PATIENT = pool(after=timedelta(hours=72))
-
-
-@pytest.mark.parametrize(
-    ("state", "of", "code"),
-    [
-        (BUSY, pool(), None),
-        (BUSY, pool(replicas=1), StayCode.STATIC_POOL),
-        (node("n", "unheard-of", pod("web")), pool(), StayCode.NO_INSTANCE_TYPE),
-        (node("n", "medium", pod("web"), without_labels=(labels.CAPACITY_TYPE,)), pool(), StayCode.NO_CAPACITY_TYPE),
-        (node("n", "medium", pod("web"), without_labels=(labels.ZONE,)), pool(), StayCode.NO_ZONE),
-        (BUSY, pool(after=None), StayCode.NEVER),
-        (node("n"), pool(), StayCode.POOL_BUDGET),
-        (BUSY, pool(policy=ConsolidationPolicy.WHEN_EMPTY), StayCode.ONLY_EMPTY),
-        (BUSY, pool(policy=ConsolidationPolicy.BALANCED), None),
-        (BUSY, PATIENT, StayCode.YOUNG),
-        (node("n", "medium", pod("web"), zone="z"), pool(), StayCode.UNPRICED),
-    ],
-)
-def test_consolidation_spares(state: StateNode, of: NodePool, code: StayCode | None) -> None:
-    assert check(state, CONSOLIDATION_RULES, of) is code
-
-
-@pytest.mark.parametrize(
-    ("state", "of", "code"),
-    [
-        (node("n"), pool(), None),
-        (node("n"), pool(policy=ConsolidationPolicy.WHEN_EMPTY), None),
-        (node("n", "unheard-of"), pool(), None),
-        (node("n"), pool(replicas=1), StayCode.STATIC_POOL),
-        (node("n"), pool(after=None), StayCode.NEVER),
-        (BUSY, pool(), StayCode.ONLY_EMPTY),
-        (node("n"), PATIENT, StayCode.YOUNG),
-    ],
-)
-def test_emptiness_spares(state: StateNode, of: NodePool, code: StayCode | None) -> None:
-    assert check(state, EMPTINESS_RULES, of) is code
-
-
-def test_emptiness_spares_nodes_kept_free_on_purpose() -> None:
-    assert check(node("n"), EMPTINESS_RULES, policy=Policy(buffered=frozenset({"n"}))) is StayCode.BUFFER_PODS
-
-
-def test_drift_takes_what_has_drifted_unless_the_pool_is_static() -> None:
-    drifted = node("n", "medium", pod("web"), conditions={**up(), DRIFTED: Condition(DRIFTED, "True")})
-    assert check(drifted, DRIFT_RULES) is None
-    assert check(drifted, DRIFT_RULES, pool(after=None)) is None
-    assert check(drifted, DRIFT_RULES, pool(replicas=2)) is StayCode.STATIC_POOL
-    assert check(BUSY, DRIFT_RULES) is StayCode.NOT_DRIFTED
-    cleared = node("n", conditions={**up(), DRIFTED: Condition(DRIFTED, "False")})
-    assert check(cleared, DRIFT_RULES) is StayCode.NOT_DRIFTED
-
-
-def test_pods_coming_and_going_start_consolidate_after_anew() -> None:
-    patient = pool(after=timedelta(minutes=5))
-    assert is_consolidatable(node("n"), patient, NOW)
-    assert not is_consolidatable(node("n", pod_event=NOW - timedelta(minutes=4)), patient, NOW)
-    assert is_consolidatable(node("n", pod_event=NOW - timedelta(minutes=5)), patient, NOW)
-    assert not is_consolidatable(node("n", conditions=up(NOW)), patient, NOW)
-    assert is_consolidatable(node("n", conditions=up(NOW)), pool(after=timedelta(0)), NOW)
-    assert not is_consolidatable(node("n"), pool(after=None), NOW)
-
-
-def test_a_young_node_takes_no_moved_pods_unless_its_pool_does_not_care() -> None:
-    fresh = node("n", conditions=up(NOW))
-    assert is_settling(fresh, pool(after=timedelta(minutes=5)), NOW)
-    assert not is_settling(fresh, pool(after=timedelta(0)), NOW)
-    assert not is_settling(fresh, pool(after=None), NOW)
-    assert not is_settling(node("n"), pool(after=timedelta(minutes=5)), NOW)
-
-
-def test_a_node_that_was_bought_for_the_same_reason_is_left_in_peace_for_an_hour() -> None:
-    bought = {REPLACES_FOR: "Underutilized"}
-    fresh = as_candidate(node("n", claim_annotations=bought, created=NOW - timedelta(minutes=59)))
-    settled = as_candidate(node("n", claim_annotations=bought, created=NOW - timedelta(minutes=60)))
-    view = scene(snapshot((node("n"),)))
-    assert is_calming(fresh, DisruptionReason.UNDERUTILIZED, view)
-    assert not is_calming(fresh, DisruptionReason.DRIFTED, view)
-    assert not is_calming(settled, DisruptionReason.UNDERUTILIZED, view)
-    assert not is_calming(as_candidate(node("n", created=NOW)), DisruptionReason.UNDERUTILIZED, view)

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from nodesmith.decide.disrupt.candidates import CONSOLIDATION_RULES, DRIFT_RULES, EMPTINESS_RULES, spared
 from nodesmith.decide.disrupt.moves import MOVED_HERE, moves_of, moves_text, weary
+from nodesmith.decide.disrupt.sparing import CONSOLIDATION_RULES, DRIFT_RULES, EMPTINESS_RULES, spared
 from nodesmith.model.meta import Condition
 from nodesmith.model.nodeclaim import DRIFTED
 from nodesmith.model.pod import Pod

@@ -1,8 +1,8 @@
 from datetime import timedelta
 
-from nodesmith.decide.disrupt.candidates import is_consolidatable
 from nodesmith.decide.disrupt.costs import hourly_price, index_types
 from nodesmith.decide.disrupt.replay import apply, cluster_price
+from nodesmith.decide.disrupt.settling import is_consolidatable
 from nodesmith.model import labels
 from nodesmith.model.money import UsdPerHour
 from nodesmith.model.requirements import Requirement, Requirements
