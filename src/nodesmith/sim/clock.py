@@ -71,6 +71,17 @@ class _JumpingSelector(selectors.DefaultSelector):
         super().__init__()
         self._clock = clock
         self._pace = pace
+        self._sockets = 0
+
+    def register(self, *arguments: Any, **named: Any) -> selectors.SelectorKey:
+        """The socket is looked at."""
+        self._sockets += 1
+        return super().register(*arguments, **named)
+
+    def unregister(self, *arguments: Any) -> selectors.SelectorKey:
+        """The socket is not looked at any more."""
+        self._sockets -= 1
+        return super().unregister(*arguments)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """What is ready now; when nothing is, time passes instead.
@@ -90,7 +101,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
     def _has_sockets(self, timeout: float | None) -> bool:
         """Whether the system has to be asked: the loop's own pipe tells nothing that is not known while timers run."""
-        return timeout is None or len(self.get_map()) > 1
+        return timeout is None or self._sockets > 1
 
 
 def run(

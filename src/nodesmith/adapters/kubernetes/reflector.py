@@ -24,6 +24,7 @@ T = TypeVar("T")
 FIRST_BACKOFF: Final = timedelta(seconds=0.8)
 LONGEST_BACKOFF: Final = timedelta(seconds=30)
 RELIST_EVERY: Final = timedelta(hours=1)
+_FOR_EVER_S: Final = timedelta.max.total_seconds() / 2
 REFUSED_FOR: Final = timedelta(minutes=1)
 """An API server that has just started refuses everybody until it has read its roles: what was allowed once is asked for
 again for so long."""
@@ -61,7 +62,7 @@ class Reflector(Generic[T]):
 
     def silence(self) -> timedelta:
         """For how long nothing was heard: how old the copy may be."""
-        return timedelta(seconds=min(self.clock.monotonic() - self.heard_at, timedelta.max.total_seconds() / 2))
+        return timedelta(seconds=min(self.clock.monotonic() - self.heard_at, _FOR_EVER_S))
 
     async def run(self) -> None:
         """Follow the kind.

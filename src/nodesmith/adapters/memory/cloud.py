@@ -94,7 +94,8 @@ class MemoryCloud:
         self.drifted: dict[str, str] = {}
         """Claims that have drifted, and why."""
         self._types = {each.name: each for each in types}
-        self._zones = sorted({each.zone for kind in types for each in kind.offerings})
+        zones = sorted({each.zone for kind in types for each in kind.offerings})
+        self._subnets = tuple(Subnet(id=f"subnet-{number:017x}", zone=zone) for number, zone in enumerate(zones, 1))
         self._clock = clock
         self._rng = rng
         self._avoid: dict[Pool, datetime] = {}
@@ -160,7 +161,7 @@ class MemoryCloud:
         kinds = (AMIS_READY, SUBNETS_READY, SECURITY_GROUPS_READY, INSTANCE_PROFILE_READY, VALIDATION_SUCCEEDED, READY)
         now, generation = self._clock.now(), node_class.meta.generation
         return EC2NodeClassStatus(
-            subnets=tuple(Subnet(id=f"subnet-{number:017x}", zone=zone) for number, zone in enumerate(self._zones, 1)),
+            subnets=self._subnets,
             security_groups=(SecurityGroup(id="sg-00000000000000001", name="cluster"),),
             amis=(AMI(id=IMAGE, name="memory"),),
             instance_profile=f"memory_{node_class.name}",
@@ -286,7 +287,10 @@ class MemoryCloud:
         return rented
 
     def _seen(self, rented: Rented) -> Machine:
-        return replace(rented.machine, state=self._state(rented))
+        state = self._state(rented)
+        if rented.machine.state != state:
+            rented.machine = replace(rented.machine, state=state)
+        return rented.machine
 
     def _state(self, rented: Rented) -> str:
         now = self._clock.now()

@@ -89,8 +89,10 @@ def _applied(present: Condition | None, change: Change, generation: int, now: da
     status = change.status or UNKNOWN
     if present is None or present.status != status:
         return Condition(change.type, status, change.reason, change.message, now, generation)
-    wanted = Condition(change.type, status, change.reason, change.message, present.changed_at, generation)
-    return present if present == wanted else wanted
+    told = (change.reason, change.message, generation)
+    if (present.reason, present.message, present.observed_generation) == told:
+        return present
+    return Condition(change.type, status, change.reason, change.message, present.changed_at, generation)
 
 
 def _root(conditions: Mapping[str, Condition], generation: int, dependents: tuple[str, ...]) -> Change:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Any, Final
 
@@ -18,7 +17,7 @@ from nodesmith.sim.world.engine import Engine
 from nodesmith.sim.world.hosts import Hosts
 from nodesmith.sim.world.raw import condition, find, is_deleting, is_ready, remove
 
-COLLECT_EVERY: Final = timedelta(seconds=20)
+COLLECTED_AFTER: Final = timedelta(seconds=20)
 _TAINT_OF: Final = {"False": NOT_READY, "Unknown": UNREACHABLE}
 
 
@@ -29,16 +28,16 @@ class NodeLifecycle:
         self._engine = engine
         self._server = engine.server
         self._hosts = hosts
-        self._homeless: AbstractSet[str] = frozenset()
         self._mark_node = engine.queue(self._look_at_node)
         self._mark_pod = engine.queue(self._look_at_pod)
         engine.on(NODE, self._node_changed)
         engine.on(POD, self._pod_changed)
-        engine.every(COLLECT_EVERY, self._collect)
         engine.every(cloud_look_every, self._forget_lost)
 
     def _node_changed(self, occurrence: Occurrence) -> None:
         self._mark_node(occurrence.key)
+        if occurrence.after is None:
+            self._collect_later(occurrence.key)
         if _evicting(occurrence.before) == _evicting(occurrence.after):
             return
         for stored in self._server.history.table(POD).values():
@@ -46,8 +45,12 @@ class NodeLifecycle:
                 self._mark_pod(f"{meta(stored.manifest)['namespace']}/{meta(stored.manifest)['name']}")
 
     def _pod_changed(self, occurrence: Occurrence) -> None:
-        if occurrence.after is not None and occurrence.after["spec"].get("nodeName"):
-            self._mark_pod(occurrence.key)
+        node = occurrence.after["spec"].get("nodeName") if occurrence.after is not None else None
+        if not node:
+            return
+        self._mark_pod(occurrence.key)
+        if node not in self._server.history.table(NODE):
+            self._collect_later(node)
 
     def _look_at_node(self, name: str) -> None:
         """TaintNodesByCondition, and the NoExecute taint of the same condition."""
@@ -85,17 +88,17 @@ class NodeLifecycle:
         if node is not None and taint in (node["spec"].get("taints") or ()):
             remove(self._server, POD, pod)
 
-    def _collect(self) -> None:
-        """Pods whose node has been gone for a whole round are gone too."""
-        nodes = self._server.history.table(NODE)
-        found: dict[str, Manifest] = {}
-        for key, stored in self._server.history.table(POD).items():
-            name = stored.manifest["spec"].get("nodeName")
-            if name and name not in nodes:
-                found[key] = stored.manifest
-        for key in sorted(found.keys() & self._homeless):
-            remove(self._server, POD, found[key], grace_s=0)
-        self._homeless = found.keys()
+    def _collect_later(self, node: str) -> None:
+        self._engine.after(COLLECTED_AFTER, lambda: self._collect(node))
+
+    def _collect(self, node: str) -> None:
+        """Pods of a node that is gone are gone too, unless it has come again."""
+        if self._server.find(NODE, node) is not None:
+            return
+        stranded = [each.manifest for _, each in sorted(self._server.history.table(POD).items())]
+        for pod in stranded:
+            if pod["spec"].get("nodeName") == node:
+                remove(self._server, POD, pod, grace_s=0)
 
     def _forget_lost(self) -> None:
         """The cloud's controller deletes nodes that do not answer and whose instance is gone."""
