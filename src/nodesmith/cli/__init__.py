@@ -40,7 +40,8 @@ def build(commands: Iterable[str] = COMMANDS) -> typer.Typer:
     app.callback()(_root)
     for name in commands:
         module = import_module(f"nodesmith.cli.{name.replace('-', '_')}")
-        app.command(name, context_settings=getattr(module, "CONTEXT_SETTINGS", None))(module.run)
+        settings, epilog = getattr(module, "CONTEXT_SETTINGS", None), getattr(module, "EPILOG", None)
+        app.command(name, context_settings=settings, epilog=epilog)(module.run)
     return app
 
 

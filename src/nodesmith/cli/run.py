@@ -22,11 +22,20 @@ from nodesmith.adapters.telemetry.logs import Outputs, json_log
 from nodesmith.app import Surroundings, run_controller
 from nodesmith.ports.errors import PortError
 from nodesmith.ports.log import Log
-from nodesmith.settings import Settings, SettingsError, unheeded
+from nodesmith.settings import SETTINGS, Setting, Settings, SettingsError, flag_of, unheeded
 from nodesmith.settings import load as load_settings
 
 CONTEXT_SETTINGS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
 """The flags are the settings', not typer's."""
+
+
+def _line(name: str, each: Setting) -> str:
+    told = f"--{flag_of(name)} (required)" if each.is_required else f"--{flag_of(name)}={each.default_text}"
+    return f"{told}: {each.about}" + ("" if each.is_heeded else " Read, without effect.")
+
+
+EPILOG: Final = "\n\n".join(_line(name, each) for name, each in SETTINGS.items())
+"""Every setting with its default, for `--help`: an empty line is a new line there."""
 
 WRONG_SETTINGS: Final = 2
 FAILED: Final = 1

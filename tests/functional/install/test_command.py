@@ -67,28 +67,44 @@ def test_a_cluster_that_is_not_there_is_said(shell: Shell, command: str) -> None
     assert "error: ResourceNotFoundException: No cluster found for name: nowhere." in text
 
 
-def test_what_is_missing_is_asked_for(shell: Shell, tmp_path: Path) -> None:
-    shell.monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    code, text = shell.run("install", "--cluster=demo")
-    assert (code, "error: no kubeconfig at" in text) == (2, True)
-    shell.monkeypatch.delenv("KUBECONFIG")
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--kubeconfig=none"], "error: no kubeconfig at none"),
+        (["--context=other"], "error: the kubeconfig has no context 'other'"),
+        (["--values=wrong"], "values are a mapping"),
+    ],
+    ids=lambda each: each[0] if isinstance(each, list) else "",
+)
+def test_what_is_missing_or_wrong_is_said(shell: Shell, tmp_path: Path, arguments: list[str], says: str) -> None:
+    (tmp_path / "wrong").write_text("- no mapping\n")
+    shell.monkeypatch.chdir(tmp_path)
+    code, text = shell.run("install", "--cluster=demo", *arguments)
+    assert says in text
+    assert code == 2
+
+
+def without_a_region(shell: Shell, folder: Path) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         shell.monkeypatch.delenv(name)
-    file = kubeconfig(tmp_path, "https://127.0.0.1:1")
-    code, text = shell.run("install", "--cluster=demo", f"--kubeconfig={file}", "--context=other")
-    assert (code, "other" in text) == (2, True)
-    shell.monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    code, text = shell.run("install", "--cluster=demo", f"--kubeconfig={file}")
-    assert (code, "error: no AWS region: say --region, or set AWS_REGION" in text) == (2, True)
-    code, text = shell.run("install", "--cluster=demo", f"--kubeconfig={file}", f"--region={REGION}")
+    shell.monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "none"))
+
+
+def test_without_a_region_nothing_is_asked(shell: Shell, bench: Bench, tmp_path: Path) -> None:
+    without_a_region(shell, tmp_path)
+    number = bench.last_call()
+    code, text = shell.run("install", "--cluster=demo")
+    assert "error: no AWS region: say --region, or set AWS_REGION" in text
+    assert (code, bench.last_call()) == (2, number)
+
+
+@pytest.mark.parametrize("is_variable", [False, True], ids=["flag", "variable"])
+def test_a_region_is_named_by_flag_or_variable(shell: Shell, tmp_path: Path, *, is_variable: bool) -> None:
+    without_a_region(shell, tmp_path)
+    if is_variable:
+        shell.monkeypatch.setenv("AWS_REGION", REGION)
+    _, text = shell.run("install", "--cluster=demo", *([] if is_variable else [f"--region={REGION}"]))
     assert "the kubeconfig's context c is of" in text
-    shell.monkeypatch.setenv("AWS_REGION", REGION)
-    code, text = shell.run("install", "--cluster=demo", f"--kubeconfig={file}")
-    assert "the kubeconfig's context c is of" in text
-    values = tmp_path / "values.yaml"
-    values.write_text("- no mapping\n")
-    code, text = shell.run("install", "--cluster=demo", f"--values={values}")
-    assert (code, "values are a mapping" in text) == (2, True)
 
 
 def test_a_plan_is_a_table_or_json(capsys: pytest.CaptureFixture[str]) -> None:

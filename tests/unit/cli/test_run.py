@@ -13,6 +13,7 @@ from nodesmith.app import Surroundings
 from nodesmith.cli import build
 from nodesmith.cli import run as run_module
 from nodesmith.ports.errors import Refused
+from nodesmith.settings import SETTINGS, flag_of
 
 KUBECONFIG: dict[str, Any] = {
     "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:9"}}],
@@ -104,3 +105,13 @@ def test_each_process_is_somebody_else_in_the_lease(shell: Shell) -> None:
     first, second = (each.identity for each in shell.began)
     assert first != second
     assert first.startswith("karpenter-0_nodesmith-")
+
+
+def test_help_lists_every_setting_with_its_default() -> None:
+    done = CliRunner().invoke(build(["run"]), ["run", "--help"])
+    assert done.exit_code == 0
+    told = done.output.split()
+    for name, each in SETTINGS.items():
+        flag = f"--{flag_of(name)}"
+        assert (flag if each.is_required else f"{flag}={each.default_text}:") in told
+    assert "NodeRepair=true,ReservedCapacity=false." in told
