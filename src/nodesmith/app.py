@@ -40,6 +40,7 @@ from nodesmith.adapters.telemetry.cloud import MeteredCloud
 from nodesmith.adapters.telemetry.clusterstate import ClusterStateCollector
 from nodesmith.adapters.telemetry.health import Answer, HttpServer, metrics_server, probe_server
 from nodesmith.adapters.telemetry.metrics import PrometheusMetrics
+from nodesmith.adapters.telemetry.offered import OfferedCollector
 from nodesmith.adapters.telemetry.process import tell_process
 from nodesmith.adapters.telemetry.readings import ReadingsCollector
 from nodesmith.api.ec2nodeclass import EC2NodeClass
@@ -165,6 +166,7 @@ async def _assemble(
             )
         )
     metrics.add(ReadingsCollector(controllers.fleet.readings))
+    metrics.add(OfferedCollector(controllers.fleet.offered))
     return controllers, _Acting(controllers, {"events": events, "aws-upkeep": _Upkeep(aws, clock, log)})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -39,6 +39,7 @@ from nodesmith.controllers.reservations import ReservationEnds
 from nodesmith.controllers.shell import Shell
 from nodesmith.controllers.zonal_shift import ZonalShifts
 from nodesmith.decide.schedule.checked import Solve
+from nodesmith.model.instancetype import InstanceType
 from nodesmith.model.pod import Pod
 from nodesmith.ports.metrics import Reading
 
@@ -86,7 +87,7 @@ class Fleet:
         self.evictions = Evictions(shell)
         self._nominations = Nominations(shell)
         self.commands = CommandQueue(shell, self.batcher.trigger)
-        loop = DisruptionLoop(shell, self.commands, decisions, decide, validate, guard=guard)
+        loop = self._loop = DisruptionLoop(shell, self.commands, decisions, decide, validate, guard=guard)
         each = self._controller
         self.times = PodTimes(shell.clock, shell.metrics)
         self._planner = Provisioner(shell, solve, decisions, self.times, guard)
@@ -149,6 +150,10 @@ class Fleet:
             yield from controller.readings()
         yield from self.times.readings()
         yield from self._planner.readings()
+
+    def offered(self) -> Sequence[Sequence[InstanceType]]:
+        """The types that are offered, as they were last looked at; each list of them once."""
+        return self._loop.offered
 
     def _running(self) -> list[Controller[Any]]:
         controllers: list[Controller[Any]] = [

@@ -299,3 +299,16 @@ async def test_memory_that_a_node_reports_changes_the_type(bench: Bench) -> None
     bench.cloud.learn_memory(instance_type="t4g.large", image_id=machine.image_id, memory=7_000_000_000)
     after = await type_of(bench, "t4g.large")
     assert (before.capacity["memory"] == after.capacity["memory"], after.capacity["memory"]) == (False, 7_000_000_000)
+    assert after.offerings == before.offerings
+
+
+async def test_what_a_node_taught_of_one_type_leaves_all_others_as_they_are(bench: Bench) -> None:
+    """Machines come up one after the other, and each teaches: to work everything out again each time takes long."""
+    before = await type_of(bench, "m7g.large")
+    machine = await bench.cloud.create(claim_of("default-a"))
+    bench.cloud.learn_memory(instance_type="t4g.large", image_id=machine.image_id, memory=7_000_000_000)
+    taught = await type_of(bench, "t4g.large")
+    assert await type_of(bench, "m7g.large") is before
+    bench.cloud.learn_memory(instance_type="m7g.large", image_id=machine.image_id, memory=6_000_000_000)
+    assert (await type_of(bench, "m7g.large")).capacity["memory"] == 6_000_000_000
+    assert (await type_of(bench, "t4g.large")).capacity == taught.capacity

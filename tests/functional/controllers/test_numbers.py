@@ -9,6 +9,7 @@ from nodesmith.adapters.memory.catalog import ZONES
 from nodesmith.adapters.telemetry.catalog import METRICS
 from nodesmith.adapters.telemetry.clusterstate import ClusterStateCollector
 from nodesmith.adapters.telemetry.metrics import PrometheusMetrics
+from nodesmith.adapters.telemetry.offered import OfferedCollector
 from nodesmith.adapters.telemetry.readings import ReadingsCollector
 from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.api.kinds import EC2_NODE_CLASS, NODE_POOL
@@ -86,6 +87,7 @@ def collectors(world: SmallWorld, controllers: Controllers) -> PrometheusMetrics
         )
     )
     metrics.add(ReadingsCollector(controllers.fleet.readings))
+    metrics.add(OfferedCollector(controllers.fleet.offered))
     return metrics
 
 

@@ -6,7 +6,7 @@ and offerings, which change with prices and refusals, are put in when one of tho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -66,6 +66,16 @@ class _Shapes:
     fault: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """A catalogue, and what it was made from."""
+
+    key: tuple[object, ...]
+    memory_version: int
+    shaped: tuple[Shaped, ...]
+    catalogue: Catalogue
+
+
 class Reservations:
     """How many instances each capacity reservation has left, our own launches counted before AWS shows them."""
 
@@ -119,7 +129,7 @@ class Offers:
         self._reservations = reservations
         self._zonal_shift = zonal_shift
         self._shapes: Cache[tuple[object, ...], _Shapes] = Cache(clock, SHAPES_KEPT_FOR)
-        self._built: dict[str, tuple[tuple[object, ...], Catalogue]] = {}
+        self._built: dict[str, _Built] = {}
 
     async def of(self, node_class: EC2NodeClass) -> Catalogue:
         """The NodeClass' catalogue, as its status and the market are now.
@@ -133,16 +143,17 @@ class Offers:
         place = await self._place(node_class)
         key = self._key(node_class, types, place)
         market_key = (
-            self._types.memory_version,
             self._prices.version,
             self._unavailable.version,
             self._reservations.version,
             shifted,
             tuple((each.id, each.available, each.state) for each in place.reservations),
         )
-        present = self._built.get(node_class.name)
-        if present is not None and present[0] == (key, market_key):
-            return present[1]
+        before = self._built.get(node_class.name)
+        if before is not None and before.key != (key, market_key):
+            before = None
+        if before is not None and before.memory_version == self._types.memory_version:
+            return before.catalogue
         shapes = self._shapes.peek(key)
         if shapes is None:
             shapes = self._shape(node_class, types, place)
@@ -150,29 +161,16 @@ class Offers:
             self._shapes.expired()
         zones = open_zones(place.zones, node_class.status.subnets, self._unavailable, shifted)
         market = Market(prices, self._unavailable, zones)
-        built = Catalogue(
-            tuple(
-                InstanceType(
-                    each.facts.name,
-                    each.requirements,
-                    each.capacity,
-                    each.overhead,
-                    offerings_of(
-                        each.facts,
-                        types.zones.get(each.facts.name, ()),
-                        place,
-                        market,
-                        is_compatible=each.is_compatible,
-                    ),
-                )
-                for each in self._taught(node_class, shapes.types)
-            ),
-            types.facts,
-            place,
-            shapes.fault,
-        )
-        self._built[node_class.name] = ((key, market_key), built)
-        return built
+        shaped = self._taught(node_class, shapes.types)
+
+        def offered(each: Shaped) -> InstanceType:
+            zones = types.zones.get(each.facts.name, ())
+            offerings = offerings_of(each.facts, zones, place, market, is_compatible=each.is_compatible)
+            return InstanceType(each.facts.name, each.requirements, each.capacity, each.overhead, offerings)
+
+        catalogue = Catalogue(_made(shaped, before, offered), types.facts, place, shapes.fault)
+        self._built[node_class.name] = _Built((key, market_key), self._types.memory_version, shaped, catalogue)
+        return catalogue
 
     def forget(self, node_class: str) -> None:
         """Nothing is kept for the NodeClass."""
@@ -252,6 +250,16 @@ class Offers:
 
     def _node_shape(self, node_class: EC2NodeClass) -> NodeShape:
         return node_shape(node_class, self._settings)
+
+
+def _made(
+    shaped: tuple[Shaped, ...], before: _Built | None, offered: Callable[[Shaped], InstanceType]
+) -> tuple[InstanceType, ...]:
+    """The types; one that looks as it did before stays the same: nodes that come up teach of a few, and often."""
+    known = (
+        {id(each): type_ for each, type_ in zip(before.shaped, before.catalogue.types, strict=True)} if before else {}
+    )
+    return tuple(known.get(id(each)) or offered(each) for each in shaped)
 
 
 def _shaped(

@@ -28,6 +28,7 @@ from nodesmith.decide.disrupt.verdict import Memory, Rejected, Verdict
 from nodesmith.decide.lifecycle.quiet import Sight
 from nodesmith.decide.lifecycle.undecided import within_limits
 from nodesmith.decide.schedule.problem import Catalog, Problem
+from nodesmith.model.instancetype import InstanceType
 from nodesmith.plan.command import Command, to_json
 from nodesmith.ports.errors import PortError
 from nodesmith.state.snapshot import Snapshot
@@ -102,6 +103,11 @@ class DisruptionLoop:
         self._telling = Telling(shell)
         self._sight: Sight | None = None
         self._nothing: _Nothing | None = None
+
+    @property
+    def offered(self) -> Sequence[Sequence[InstanceType]]:
+        """The types that are offered, as they were at the last look; each list of them once."""
+        return self._prices.offered
 
     async def reconcile(self, _: str) -> Outcome:
         """A command was started, or there is none."""

@@ -1,55 +1,44 @@
-"""Prices as numbers: every type is told once, and again only what has changed of it."""
+"""What pools cost is told at each look; what is offered for them is kept for who asks."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
+from nodesmith.adapters.memory.catalog import catalog
+from nodesmith.adapters.memory.recording import RecordedMetrics
 from nodesmith.controllers.disruption.prices import Prices
-from nodesmith.model.instancetype import InstanceType, Offering, Overhead
-from nodesmith.model.money import UsdPerHour
-from nodesmith.model.requirements import Requirements
-from nodesmith.state.snapshot import Snapshot
+from nodesmith.model.labels import CAPACITY_TYPE, INSTANCE_TYPE, NODEPOOL, ON_DEMAND, REGISTERED, ZONE
+from nodesmith.model.meta import ObjectMeta
+from nodesmith.model.node import Node
+from nodesmith.state.snapshot import Snapshot, StateNode
 
-EMPTY = Snapshot(taken_at=datetime(2026, 1, 1, tzinfo=UTC))
-
-
-class Counted:
-    """Metrics that remember what was set."""
-
-    def __init__(self) -> None:
-        self.gauges: list[tuple[str, float, dict[str, str]]] = []
-
-    def count(self, name: str, by: float = 1.0, /, **labels: str) -> None:
-        raise AssertionError(name)
-
-    def observe(self, name: str, value: float, /, **labels: str) -> None:
-        raise AssertionError(name)
-
-    def set(self, name: str, value: float, /, **labels: str) -> None:
-        if not name.startswith("nodepools"):
-            self.gauges.append((name.removeprefix("cloudprovider_instance_type_"), value, labels))
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def machine(price: int) -> InstanceType:
-    offering = Offering("zone-a", "spot", UsdPerHour(price))
-    return InstanceType("t4g.large", Requirements(), {"cpu": 2000, "memory": 2**33}, Overhead(), (offering,))
+def test_a_pool_costs_what_its_nodes_cost() -> None:
+    metrics, listed = RecordedMetrics(), catalog()
+    type_ = listed[0]
+    offering = next(each for each in type_.offerings if each.capacity_type == ON_DEMAND)
+    assert offering.price is not None
+    labels = {
+        NODEPOOL: "one",
+        INSTANCE_TYPE: type_.name,
+        ZONE: offering.zone,
+        CAPACITY_TYPE: ON_DEMAND,
+        REGISTERED: "true",
+    }
+    nodes = tuple(StateNode(Node(ObjectMeta(name, labels=labels)), None) for name in "ab")
+    Prices(metrics).tell(Snapshot(NOW, nodes=nodes), {"one": listed, "two": listed})
+    costs = {
+        dict(told)["nodepool"]: value
+        for (name, told), value in metrics.gauges.items()
+        if name == "nodepools_cost_total"
+    }
+    assert costs == {"one": 2 * offering.price.dollars, "two": 0}
 
 
-def test_a_list_that_pools_share_is_told_once_and_a_new_one_by_its_changes() -> None:
-    metrics = Counted()
-    prices = Prices(metrics)
-    listed = (machine(20_000),)
-    prices.tell(EMPTY, {"one": listed, "two": listed})
-    assert [name for name, _, _ in metrics.gauges] == [
-        "cpu_cores",
-        "memory_bytes",
-        "offering_available",
-        "offering_price_estimate",
-    ]
-    metrics.gauges.clear()
-    prices.tell(EMPTY, {"one": listed, "two": listed})
-    assert metrics.gauges == []
-    [type_] = listed
-    gone = replace(type_, offerings=(replace(type_.offerings[0], is_available=False),))
-    prices.tell(EMPTY, {"one": (gone,), "two": (gone,)})
-    terms = {"instance_type": "t4g.large", "capacity_type": "spot", "zone": "zone-a"}
-    assert metrics.gauges == [("offering_available", 0.0, terms)]
+def test_a_list_that_pools_share_is_kept_once() -> None:
+    listed, other = catalog(), catalog()[:1]
+    prices = Prices(RecordedMetrics())
+    prices.tell(Snapshot(NOW), {"one": listed, "two": listed, "three": other})
+    assert [id(each) for each in prices.offered] == [id(listed), id(other)]
+    prices.tell(Snapshot(NOW), {"three": other})
+    assert [id(each) for each in prices.offered] == [id(other)]
