@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -54,7 +54,7 @@ class Market:
 
     `admits` says so, a row a group; `worth` is what it is worth to have machines for them, `units` its prices, a row a
     group: of each by itself, or (`together`) of all that share machines. It is worked out for the strategies that ask.
-    What is settled is taken off `demand` when it is asked for.
+    What is settled is taken off `demand` when it is asked for. `fits` are the classes that some machine holds.
     """
 
     def __init__(self, world: World, *, together: bool = False) -> None:
@@ -76,7 +76,7 @@ class Market:
         self._due: list[tuple[int, int]] = []
         self.hosts = np.zeros(len(packed))
         self._groups: NDArray[np.int64] = np.array(self.group_of, dtype=np.int64)
-        self._counts: Flags = np.zeros(len(world.classes), dtype=np.bool_)
+        self.fits: Flags = np.zeros(len(world.classes), dtype=np.bool_)
         self._count_demand()
         self.start = self._demand.copy()
         self.admits = np.array(packed, dtype=np.bool_).reshape(len(packed), len(world.offer_price))
@@ -117,13 +117,20 @@ class Market:
         if self._due:
             classes, counts = np.array(self._due, dtype=np.int64).T
             self._due = []
-            amounts = self._world.requests[classes] * (counts * self._counts[classes])[:, None]
+            amounts = self._world.requests[classes] * (counts * self.fits[classes])[:, None]
             np.subtract.at(self._demand, self._groups[classes], amounts)
         return self._demand
 
     @demand.setter
     def demand(self, demand: Values) -> None:
         self._demand, self._due = demand, []
+
+    def places(self) -> Iterator[Flags]:
+        """The offers in sets that the same groups may go to, but for those that are open to none."""
+        _, first, place_of = np.unique(self.admits, axis=1, return_index=True, return_inverse=True)
+        place_of = place_of.reshape(-1)
+        for at in np.flatnonzero(self.admits[:, first].any(axis=0)).tolist():
+            yield place_of == at
 
     def company(self, group: int) -> tuple[Values, Values]:
         """What pods that could also go wherever the group can still demand, and what a unit is worth to them."""
@@ -162,10 +169,10 @@ class Market:
             # Whoever fits into no machine will demand none.
             holding = np.logical_and.reduce(rooms[None] >= requests[:, None], axis=2)
             fits: Flags = np.logical_or.reduce(holding, axis=1)
-            self._counts[mine[fits]] = True
+            self.fits[mine[fits]] = True
             self._demand[group] = (requests[fits] * counts[mine[fits], None]).sum(axis=0)
         forced: dict[tuple[int, int], float] = {}
-        for each, group, demands in zip(world.classes, self.group_of, self._counts.tolist(), strict=True):
+        for each, group, demands in zip(world.classes, self.group_of, self.fits.tolist(), strict=True):
             for rule in world.rulebook.rules[each.index][0].hosts if demands else ():
                 if rule.own:
                     key = (group, rule.counter.index)
@@ -192,9 +199,7 @@ class Market:
 
     def _worth_together(self) -> list[Worth]:
         """The dual prices of all groups at once, over what is worth looking at of each set of offers they share."""
-        _, first, place_of = np.unique(self.admits, axis=1, return_index=True, return_inverse=True)
-        place_of = place_of.reshape(-1)
-        shelves = [self.shelf(place_of == at) for at in range(len(first)) if self.admits[:, first[at]].any()]
+        shelves = [self.shelf(place) for place in self.places()]
         if not shelves:
             return [self._worth(group) for group in range(len(self.masks))]
         offers = np.concatenate([shelf.offers for shelf in shelves])

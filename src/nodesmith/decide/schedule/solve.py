@@ -22,6 +22,7 @@ from nodesmith.decide.schedule.grouping import age
 from nodesmith.decide.schedule.improve import Improver
 from nodesmith.decide.schedule.market import Market
 from nodesmith.decide.schedule.packing import Packing
+from nodesmith.decide.schedule.patterns import Patterns, suits
 from nodesmith.decide.schedule.placer import Placer
 from nodesmith.decide.schedule.problem import PricingPolicy, Problem, TimeIsUp
 from nodesmith.decide.schedule.reasons import why_unplaced
@@ -55,6 +56,7 @@ class Strategy:
 
     Patient pods let others go first while the company that they look for is not there yet.
     `together`: resources are priced for all groups of pods at once, not for each by itself (`worth.py`).
+    `has_patterns`: machines for plain pods are bought by patterns before all others (`patterns.py`).
     """
 
     name: str
@@ -64,6 +66,7 @@ class Strategy:
     counts_nodes: bool = True
     is_patient: bool = True
     together: bool = False
+    has_patterns: bool = False
 
 
 class Attempt:
@@ -78,6 +81,9 @@ class Attempt:
         self._placer = Placer(self._packing, self._crowd, buyer)
         self._filler = Filler(self._packing, self._crowd, buyer, self._placer)
         self._order = strategy.order(self._crowd)
+        if strategy.has_patterns:
+            self._fit()
+            Patterns(self._crowd, self._packing).buy(is_time_up)
         if strategy.fills:
             self._fill()
         self._placer.place_all(self._order, is_time_up, patient=strategy.is_patient)
@@ -161,9 +167,12 @@ class Attempt:
             self._improver = Improver(self._packing, self._crowd, self._filler, self._placer)
         return self._improver
 
-    def _fill(self) -> None:
+    def _fit(self) -> None:
         for each in self._order:
             self._placer.fit(each)
+
+    def _fill(self) -> None:
+        self._fit()
         self._placer.place_all([each for each in self._order if self._shares_a_host(each)])
         for bin_ in self._packing.planned():
             self._filler.fill(bin_)
@@ -234,9 +243,11 @@ def _tried(world: World) -> Sequence[Strategy]:
     """The strategies tried for so many pods, the one first whose plan stands where there is no time for more."""
     pods, ruled = len(world.problem.pods), sum(each.stances[0].has_rules for each in world.classes)
     if pods <= MANY_PODS:
-        return PORTFOLIO
+        return (FILLED, PATTERNS, *PORTFOLIO[1:]) if suits(world) else PORTFOLIO
     if pods > VERY_MANY_PODS:
         return (FILLED_TOGETHER,)
+    if suits(world):
+        return FILLED_TOGETHER, PATTERNS
     return (BY_MEMORY, FILLED_TOGETHER) if ruled > MANY_RULED else (FILLED_TOGETHER, BY_MEMORY)
 
 
@@ -317,6 +328,7 @@ def _sorted_by(classes: Iterable[PodClass], first: str, second: str) -> list[Pod
 KARPENTER: Final = Strategy("karpenter", LargestShop, _by_size)
 FILLED: Final = Strategy("filled", ForesightShop, _dearest_first, fills=True)
 FILLED_TOGETHER: Final = replace(FILLED, name="filled-together", together=True)
+PATTERNS: Final = replace(FILLED_TOGETHER, name="patterns", has_patterns=True)
 BY_MEMORY: Final = Strategy("priced-by-memory", PricedShop, _by_memory)
 PORTFOLIO: Final[Sequence[Strategy]] = (
     FILLED,

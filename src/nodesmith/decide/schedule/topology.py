@@ -175,6 +175,11 @@ class Rules:
             tuple((rule.counter.index, rule.bootstraps) for rule in self.affinity),
         )
 
+    @property
+    def says_anything(self) -> bool:
+        """Whether other pods matter at all."""
+        return bool(self.hosts or self.host_affinity or self.spread or self.shunned or self.affinity)
+
     def allowed(self, tally: Tally, key: str) -> tuple[bool, ...]:
         """For each domain code of the key, whether one more pod may go there now; last for where the label is missing.
 
