@@ -25,6 +25,15 @@ def ledger() -> Ledger:
     return Ledger()
 
 
+@pytest.fixture(autouse=True)
+def _calls_are_kept(request: pytest.FixtureRequest, ledger: Ledger) -> Iterator[None]:
+    """The box of the stage keeps the newest calls only."""
+    stage: Stage | None = request.getfixturevalue("stage") if "stage" in request.fixturenames else None
+    yield
+    if stage is not None:
+        ledger.add(stage.box.control, stage.names)
+
+
 @pytest.fixture(scope="session")
 def programs() -> Path:
     """The built programs."""

@@ -86,9 +86,11 @@ def ground(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Ground]:
 
 
 def test_the_api_server_is_away_for_a_while(ground: Ground) -> None:
+    """However long: this one holds no lease, which would run out."""
+    ground.actor.terminate()
+    ground.start_alone("through-the-outage")
     ground.one_node()
     process = ground.actor.process
-    leading = len(ground.actor.said("became leader"))
     ground.stage.plane.kill("kube-apiserver")
     time.sleep(2)  # noqa: TID251 - an outage takes its time
     ground.stage.plane.start_apiserver()
@@ -96,7 +98,6 @@ def test_the_api_server_is_away_for_a_while(ground: Ground) -> None:
     ground.do(ground.yard.until_running(6))
     assert ground.actor.process is process
     assert ground.actor.is_alive
-    assert len(ground.actor.said("became leader")) == leading
 
 
 async def _persist(work: Coroutine[Any, Any, None]) -> None:
@@ -121,7 +122,7 @@ def test_killed_while_pods_are_collected(ground: Ground) -> None:
 
 def test_killed_while_it_launches(ground: Ground) -> None:
     """The instances are there, and the controller never heard so: they are adopted, not bought again."""
-    ground.stage.box.control.faults(FaultRule("ec2:CreateFleet", "slow", delay_s=2))
+    ground.stage.box.control.faults(FaultRule("ec2:CreateFleet", "slow", delay_s=5))
     ground.do(ground.yard.pool(template={"spec": SMALL}))
     ground.do(ground.yard.deployment(replicas=3, cpu="1500m"))
     ground.wait(lambda: len(ground.yard.claims()) == 3)

@@ -333,8 +333,8 @@ async def a_static_pool_has_as_many_nodes_as_it_says(yard: Yard) -> None:
         lambda: len(yard.nodes()) == 2 and all(is_true(each, "Initialized") for each in yard.claims().values())
     )
     await yard.patch(NODE_POOL, yard.name, {"spec": {"replicas": 1}})
-    await yard.until(lambda: len(yard.nodes()) == 1, within_s=LATER_S)
-    await yard.delete(NODE_CLAIM, next(iter(yard.claims())))
+    await yard.until(lambda: len(yard.nodes()) == 1 == len(yard.claims()), within_s=LATER_S)
+    await yard.delete(NODE_CLAIM, yard.claim()["metadata"]["name"])
     await yard.until(
         lambda: len(yard.nodes()) == 1 == len(yard.claims()) and is_true(yard.claim(), "Initialized"), within_s=LATER_S
     )
