@@ -2,7 +2,7 @@
 
 The one thing to know: a way is followed to the end in simulation before its first step is taken. So what is cheapest
 now does not spoil what would be cheaper in the end, and the end is never dearer than upstream's way would come to. The
-steps that follow are remembered; as long as the cluster is as foreseen, they are taken without looking ahead again.
+steps that follow are remembered; as long as the cluster is as foreseen, they are left only for what ends cheaper still.
 """
 
 from __future__ import annotations
@@ -20,18 +20,8 @@ from nodesmith.decide.disrupt.scene import Scene
 from nodesmith.decide.disrupt.search import Search, rank
 from nodesmith.decide.disrupt.simulate import VERY_MANY_PODS, Care
 from nodesmith.decide.disrupt.upstream import upstream_proposal
-from nodesmith.decide.disrupt.verdict import Foreseen, Memory
-from nodesmith.model.money import UsdPerHour
+from nodesmith.decide.disrupt.verdict import End, Memory
 from nodesmith.plan.command import Command
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Where a way leads: what the cluster costs when nothing is left to do, and the steps until then."""
-
-    price: UsdPerHour
-    steps: tuple[Foreseen, ...] = ()
-
 
 Follow = Callable[[Command, Way], End]
 """Where the cluster ends when, after the command, everything is done by the given way."""
@@ -65,21 +55,19 @@ class Consolidation:
             case Way.GREEDY:
                 return self._search(candidates, self.scene.policy.effort).best
             case Way.FARSIGHTED:
-                return self._intended(candidates) or self._farsighted(candidates)
+                return self._farsighted(candidates)
 
-    def _intended(self, candidates: Sequence[Candidate]) -> Proposal | None:
-        """The step that an earlier pass looked ahead to, where the cluster is as it was foreseen."""
-        if not self.memory.intent:
+    def _intended(self, candidates: Sequence[Candidate]) -> tuple[End, Proposal] | None:
+        """The step that an earlier pass looked ahead to, if the cluster is as it was foreseen; and where it leads."""
+        intent = self.memory.intent
+        if intent is None:
             return None
-        step, *later = self.memory.intent
+        step, *later = intent.steps
         nodes = take(step, candidates) if holds(step, self.scene) else None
         if nodes is None or not self.ration.allows(nodes):
             return None
         found = Evaluator(self.scene, step.care).judge(nodes)
-        if not isinstance(found, Proposal):
-            return None
-        self.memory = replace(self.memory, intent=tuple(later))
-        return found
+        return (End(intent.price, tuple(later)), found) if isinstance(found, Proposal) else None
 
     def _search(self, candidates: Sequence[Candidate], effort: int) -> Search:
         relaxed = pressure(candidates, self.scene, self.ration)
@@ -92,19 +80,26 @@ class Consolidation:
         return upstream_proposal(Evaluator(self.scene, Care.UPSTREAM), self.ration, candidates)
 
     def _farsighted(self, candidates: Sequence[Candidate]) -> Proposal | None:
-        self.memory = replace(self.memory, intent=())
+        intended = self._intended(candidates)
+        self.memory = replace(self.memory, intent=None)
         if len(candidates) > self.scene.policy.foresight:
-            search = self._search(candidates, self.scene.policy.effort)
-            self._note_looked_at(candidates)
-            return self._with_care(search.best) if search.best is not None else None
+            return self._intend(*intended) if intended is not None else self._at_once(candidates)
         search = self._search(candidates, self.scene.policy.effort // 2)
         self._note_looked_at(candidates)
-        upstream = self._as_upstream(candidates)
-        if search.best is None and upstream is None:
-            return None
-        end, chosen = min(self._ends(search, upstream), key=lambda each: (each[0].price, rank(each[1])))
-        self.memory = replace(self.memory, intent=end.steps)
-        return chosen
+        ends = [*((intended,) if intended is not None else ()), *self._ends(search, self._as_upstream(candidates))]
+        best = min(ends, key=lambda each: (each[0].price, each is not intended, rank(each[1])), default=None)
+        return self._intend(*best) if best is not None else None
+
+    def _intend(self, end: End, proposal: Proposal) -> Proposal:
+        """The proposal, while it is remembered where it leads."""
+        self.memory = replace(self.memory, intent=end if end.steps else None)
+        return proposal
+
+    def _at_once(self, candidates: Sequence[Candidate]) -> Proposal | None:
+        """What saves most now."""
+        search = self._search(candidates, self.scene.policy.effort)
+        self._note_looked_at(candidates)
+        return self._with_care(search.best) if search.best is not None else None
 
     def _ends(self, search: Search, upstream: Proposal | None) -> Iterator[tuple[End, Proposal]]:
         """First steps worth taking with where they lead: what saves most, upstream's, then others if effort is left."""

@@ -14,7 +14,7 @@ from typing import Final
 from nodesmith.api.bar import bar_from
 from nodesmith.decide.disrupt.budgets import Allowance, allowances
 from nodesmith.decide.disrupt.candidates import Candidate, Question, candidate
-from nodesmith.decide.disrupt.consolidate import Consolidation, End
+from nodesmith.decide.disrupt.consolidate import Consolidation
 from nodesmith.decide.disrupt.drift import replace_drifted, replace_drifted_static
 from nodesmith.decide.disrupt.emptiness import delete_empty, empty_nodes
 from nodesmith.decide.disrupt.evaluate import Evaluator, Proposal
@@ -25,9 +25,9 @@ from nodesmith.decide.disrupt.pricing import Refused
 from nodesmith.decide.disrupt.rationing import Ration
 from nodesmith.decide.disrupt.replay import apply, price_of
 from nodesmith.decide.disrupt.scene import Scene
-from nodesmith.decide.disrupt.simulate import Care, Simulator
+from nodesmith.decide.disrupt.simulate import VERY_MANY_PODS, Care, Simulator
 from nodesmith.decide.disrupt.sparing import CONSOLIDATION_RULES, spared
-from nodesmith.decide.disrupt.verdict import Foreseen, Memory, Rejected, RejectionReason, Verdict
+from nodesmith.decide.disrupt.verdict import End, Foreseen, Memory, Rejected, RejectionReason, Verdict
 from nodesmith.decide.disrupt.worth import Weighed
 from nodesmith.decide.schedule.problem import Catalog
 from nodesmith.model.nodeclaim import DRIFTED
@@ -87,25 +87,40 @@ def _validate_consolidation(command: Command, found: Sequence[Candidate], this: 
         return Rejected(RejectionReason.CHURN, f"no longer a candidate: {', '.join(lost)}", lost)
     if not kept:
         return Rejected(RejectionReason.BUDGET, "the nodes are no longer within their pools' budgets", lost)
-    answer = _still_stands(kept, len(command.replacements), this.scene)
+    answer = _still_stands(kept, command, this.scene)
     if isinstance(answer, Rejected) and lost:
         reason = RejectionReason.CHURN if len(eligible) < len(command.candidates) else RejectionReason.BUDGET
         return Rejected(reason, f"without {', '.join(lost)}: {answer.detail}", lost)
     return answer
 
 
-def _still_stands(eligible: Sequence[Candidate], most: int, scene: Scene) -> Command | Rejected:
-    """The command on the new snapshot, by whichever care that finds one with no more machines than before."""
-    detail = ""
-    for care in (Care.QUICK, Care.THOROUGH, Care.UPSTREAM):
+def _still_stands(eligible: Sequence[Candidate], command: Command, scene: Scene) -> Command | Rejected:
+    """The very command where some care comes to it again, else what saves most with no more machines than before.
+
+    Care takes long, so it is taken only where less of it would save less than the command did.
+    """
+    most, best, detail = len(command.replacements), None, ""
+    for care in (Care.QUICK, Care.UPSTREAM, Care.THOROUGH) if scene.policy.n_to_m else (Care.UPSTREAM,):
+        if care is Care.THOROUGH and best is not None and not _is_worth_care(best, command):
+            break
         again = Evaluator(scene, care).judge(eligible)
         if isinstance(again, Proposal) and len(again.claims) <= most:
-            return again.command()
-        if not detail and isinstance(again, Proposal):
+            if again.command() == command:
+                return command
+            best = again if best is None or again.savings > best.savings else best
+        elif not detail and isinstance(again, Proposal):
             detail = f"would now need {len(again.claims)} machines instead of {most}"
         elif not detail and isinstance(again, Refused):
             detail = again.detail
+    if best is not None:
+        return best.command()
     return Rejected(RejectionReason.SCHEDULING, detail, tuple(each.name for each in eligible))
+
+
+def _is_worth_care(found: Proposal, command: Command) -> bool:
+    """Whether the command may have been made with more care than the proposal was."""
+    saved = command.savings
+    return bool(found.claims) and found.moves <= VERY_MANY_PODS and saved is not None and found.savings < saved
 
 
 @dataclass(slots=True)

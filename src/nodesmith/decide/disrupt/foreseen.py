@@ -13,8 +13,9 @@ from nodesmith.decide.disrupt.verdict import Foreseen
 from nodesmith.plan.command import Command
 from nodesmith.state.snapshot import Snapshot
 
-AHEAD: Final = "ahead"
-"""What machines are called that are bought while looking ahead."""
+AHEAD: Final = "replacement-ahead"
+"""What machines are called that are bought while looking ahead: pods look at nodes in order of name, so those come
+where the machines of `replay.py` will, after the earlier ones."""
 
 
 def foresee(command: Command, scene: Scene, *, care: Care) -> Foreseen:

@@ -32,11 +32,19 @@ class Foreseen:
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """Where a way leads: what the cluster costs when nothing is left to do, and the steps until then."""
+
+    price: UsdPerHour
+    steps: tuple[Foreseen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What one pass leaves to the next; losing it costs nothing but time.
 
     `resting` are nodes whose last command failed or was not upheld, with the moment until which they are left alone: so
-    that one node's failures never starve the others. `intent` are the steps that follow the last command, in order.
+    that one node's failures never starve the others. `intent` is where the last command was to lead.
     `looked_at` are nodes whose leaving alone was asked about in this round: when the effort is short, the next pass
     asks about the others first; `tried` are drifted nodes whose pods had no place in this round. `fruitless` is
     the last search that found nothing, over as many passes as it took; `shared` is what the next pass need not work
@@ -44,7 +52,7 @@ class Memory:
     """
 
     resting: Mapping[str, datetime] = field(default_factory=dict)
-    intent: tuple[Foreseen, ...] = ()
+    intent: End | None = None
     looked_at: frozenset[str] = frozenset()
     tried: frozenset[str] = frozenset()
     fruitless: Fruitless | None = field(default=None, compare=False, repr=False)
