@@ -20,6 +20,7 @@ from nodesmith.controllers.guard import Guard
 from nodesmith.controllers.provisioning.bookkeeping import PodTimes, PodZones
 from nodesmith.controllers.provisioning.catalogs import catalog_of, may_buy
 from nodesmith.controllers.provisioning.naming import create_named
+from nodesmith.controllers.provisioning.stuck import Ground, Stuck
 from nodesmith.controllers.shell import Shell
 from nodesmith.decide.disrupt.protection import Guards, is_protected, prevents
 from nodesmith.decide.lifecycle.buffers import is_virtual
@@ -63,6 +64,7 @@ class Provisioner:
         self._planning_since: float | None = None
         self._zones = PodZones(shell.metrics)
         self._waiting: list[asyncio.Event] = []
+        self._stuck = Stuck()
 
     def planned(self) -> asyncio.Event:
         """An event that is set when a plan that is begun from now on has been carried out."""
@@ -94,7 +96,7 @@ class Provisioner:
         now = self._shell.now()
         if not self._shell.store.is_listed:
             return Again(LOOK_AGAIN)
-        snapshot = self._shell.store.snapshot(now)
+        snapshot, generation = self._shell.store.snapshot(now), self._shell.store.generation(now)
         launching = [
             each.claim for each in snapshot.nodes if each.claim and not each.provider_id and not each.is_deleting
         ]
@@ -108,6 +110,17 @@ class Provisioner:
         if not pods:
             return DONE
         catalog = await self._catalog(snapshot, launching)
+        ground = Ground(generation, pods, catalog, now)
+        stuck = self._stuck.plan(ground)
+        if stuck is not None:
+            self._tell_unplaced(stuck, pods)
+            return DONE
+        plan = await self._made(snapshot, catalog, pods)
+        self._stuck.note(ground, plan)
+        return DONE
+
+    async def _made(self, snapshot: Snapshot, catalog: Catalog, pods: tuple[Pod, ...]) -> SchedulePlan | None:
+        """The plan for the pods, which has been carried out; None where every plan breaks a rule."""
         problem = spread_by_default(Problem(snapshot, catalog, pods, options=self._shell.options.schedule))
         self._shell.metrics.set("scheduler_queue_depth", len(pods), controller="provisioner", scheduling_id="")
         self._shell.log.info("found provisionable pod(s)", Pods=_told(pods))
@@ -124,7 +137,7 @@ class Provisioner:
             self._tell_no_plan(pods)
         else:
             await self._carry_out(problem, plan)
-        return DONE
+        return plan
 
     async def _catalog(self, snapshot: Snapshot, launching: Sequence[NodeClaim]) -> Catalog:
         busy = {claim.pool_name for claim in launching}
@@ -139,7 +152,7 @@ class Provisioner:
         room = [pod for pod in problem.pods if is_virtual(pod)]
         pods = {pod.key: pod for pod in problem.pods}
         kept = {pod.key for pod in room}
-        self._tell_unplaced(plan, {key: pod for key, pod in pods.items() if key not in kept})
+        self._tell_unplaced(plan, problem.pods)
         names = await self._buy(problem, plan)
         self._shell.buffers.planned(plan, room, names)
         for key, place in plan.placements.items():
@@ -214,7 +227,8 @@ class Provisioner:
         self._decisions.record(record)
         return record
 
-    def _tell_unplaced(self, plan: SchedulePlan, pods: dict[str, Pod]) -> None:
+    def _tell_unplaced(self, plan: SchedulePlan, planned: Sequence[Pod]) -> None:
+        pods = {pod.key: pod for pod in planned if not is_virtual(pod)}
         unplaced = {key: why for key, why in plan.unplaced.items() if key in pods}
         ignored = sum(why.blocked.code in _IGNORED for why in unplaced.values())
         self._shell.metrics.set("scheduler_ignored_pods_count", ignored)
