@@ -119,8 +119,10 @@ class Store:
         table = self._table(kind)
         before = dict(table.by_key)
         left, came = table.replace(values)
+        was_listed = self._is_listed
         self._is_listed = all(each in self._tables and self._tables[each].is_listed for each in self._types)
-        self._changed()
+        if self._is_listed != was_listed:
+            self._changed()
         for value in left:
             self._moved(kind, value.meta.key, value, None)
         for value in came:

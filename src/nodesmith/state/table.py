@@ -82,11 +82,15 @@ class Table(Generic[T]):
         return present
 
     def replace(self, values: Iterable[T]) -> tuple[list[T], list[T]]:
-        """The objects are exactly these; returns those that left and those that came or changed, by key."""
-        fresh = {value.meta.key: value for value in values}
+        """The objects are exactly these; returns those that left and those that came or changed, by key.
+
+        One that is as it was stays the very same value, which is what decisions tell changes by.
+        """
         before = self._by_key
+        told = {value.meta.key: value for value in values}
+        fresh = {key: before[key] if before.get(key) == value else value for key, value in told.items()}
         left = [before[key] for key in sorted(before.keys() - fresh.keys())]
-        came = [value for key, value in sorted(fresh.items()) if before.get(key) != value]
+        came = [value for key, value in sorted(fresh.items()) if before.get(key) is not value]
         self.is_listed = True
         self._by_key = fresh
         self._gone.clear()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from operator import is_
 
 import pytest
 
@@ -405,3 +406,14 @@ def test_a_snapshot_of_an_unchanged_store_differs_in_its_time_only() -> None:
     assert second.taken_at == NOW + timedelta(minutes=1)
     assert replace(second, taken_at=NOW) == first
     assert second.nodes is first.nodes
+
+
+def test_a_list_that_says_what_was_known_is_no_news() -> None:
+    store = Store((Pod,))
+    store.replace(Pod, [pod("a"), pod("b")])
+    before, known = store.generation(NOW), store.all(Pod)
+    assert store.replace(Pod, [pod("b"), pod("a")]) == frozenset()
+    assert store.generation(NOW) == before
+    assert all(map(is_, store.all(Pod), known)), "they are the values that they were"
+    assert store.replace(Pod, [pod("a")]) == {"default/b"}
+    assert store.generation(NOW) > before
