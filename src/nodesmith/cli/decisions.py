@@ -15,6 +15,7 @@ from rich.table import Table
 
 _TIMEOUT_S: Final = 10
 UNREACHABLE: Final = 1
+NONE: Final = "no decisions since this replica started; where several run, ask the one that leads"
 
 
 def run(
@@ -39,8 +40,10 @@ def run(
         records = [record for record in records if record["id"] == decision]
     if as_json or decision:
         typer.echo(json.dumps(records, indent=2))
-    else:
+    elif records:
         Console().print(_table(records))
+    else:
+        typer.echo(NONE)
 
 
 def _table(records: list[dict[str, Any]]) -> Table:

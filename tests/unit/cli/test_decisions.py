@@ -61,6 +61,13 @@ async def test_the_last_decisions_are_listed_and_one_is_shown_with_what_explains
     assert [line["decision"] for line in lines] == [decision_id(number) for number in range(5)], "one line a decision"
 
 
+async def test_a_controller_that_has_just_started_has_decided_nothing() -> None:
+    async with controller(Decisions(json_log(io.StringIO(), ManualClock()), kept=3)) as url:
+        listed = await ask(url)
+        assert (listed.exit_code, listed.output.startswith("no decisions since this replica started")) == (0, True)
+        assert json.loads((await ask(url, "--json")).output) == []
+
+
 async def test_where_no_controller_answers_that_is_said() -> None:
     refused = await ask("http://127.0.0.1:9")
     assert refused.exit_code == 1

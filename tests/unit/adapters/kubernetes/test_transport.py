@@ -56,6 +56,12 @@ async def test_the_servers_wish_to_wait_is_followed_for_writes_too() -> None:
     assert 2.0 <= waits[0] < 3.0
 
 
+async def test_a_server_that_throttles_and_names_no_time_is_asked_again_soon() -> None:
+    asked, waits = await send(answers(lambda: status(429, "TooManyRequests"), fine), WRITE)
+    assert len(asked) == 2
+    assert 0 < waits[0] <= 0.25
+
+
 async def test_a_hint_beyond_all_patience_is_cut_short() -> None:
     def in_an_hour() -> web.Response:
         answer = slow_down()
@@ -154,6 +160,16 @@ async def test_the_pace_is_kept() -> None:
         async with Transport(Connection(server.url), clock, limits) as transport:
             for _ in range(4):
                 await transport.send(READ)
+    assert sum(clock.slept_s) == pytest.approx(0.2)
+
+
+async def test_streams_keep_the_pace_too() -> None:
+    clock = InstantClock()
+    async with serving(answers(fine)) as server:
+        async with Transport(Connection(server.url), clock, Limits(per_second=10, burst=2)) as transport:
+            for _ in range(4):
+                assert [chunk async for chunk in transport.stream(READ, silence_s=60)]
+        assert len(server.asked) == 4
     assert sum(clock.slept_s) == pytest.approx(0.2)
 
 

@@ -100,6 +100,8 @@ def test_hashes_of_another_version_are_brought_along() -> None:
     assert claim_hash_annotations(claim(meta=old), pool()) == wanted
     drifted = claim("a", condition("Drifted"), meta=old)
     assert claim_hash_annotations(drifted, pool()) == {"karpenter.sh/nodepool-hash-version": "v3"}
+    comparable = {"annotations": {"karpenter.sh/nodepool-hash": "1", "karpenter.sh/nodepool-hash-version": "v3"}}
+    assert claim_hash_annotations(claim(meta=comparable), pool()) == {}, "it alone knows whether the claim has drifted"
 
 
 def test_a_claim_says_all_that_its_pool_and_its_plan_say() -> None:
