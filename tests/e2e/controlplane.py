@@ -27,6 +27,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 ADMIN: Final = "admin-token"
 CONTROLLER: Final = "controller-token"
 CONTROLLER_USER: Final = "system:serviceaccount:kube-system:karpenter"
+GATED: Final = "gated-token"
+GATED_USER: Final = "system:serviceaccount:kube-system:gated"
+"""Of a release by this name, with features that the first one has not."""
 READY_WITHIN_S: Final = 120.0
 UNTHROTTLED: Final = ("--kube-api-qps=400", "--kube-api-burst=600")
 """What a managed control plane gives its own components; the defaults make 20 pods a second."""
@@ -36,7 +39,7 @@ AUDIT_POLICY: Final = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
     "omitStages": ["RequestReceived"],
-    "rules": [{"level": "Metadata", "users": [CONTROLLER_USER]}, {"level": "None"}],
+    "rules": [{"level": "Metadata", "users": [CONTROLLER_USER, GATED_USER]}, {"level": "None"}],
 }
 _PORTS: Final = iter(range(20_000 + os.getpid() % 100 * 100, 32_000))
 SYSTEM_GROUPS: Final = "system:serviceaccounts,system:serviceaccounts:kube-system"
@@ -222,6 +225,7 @@ class ControlPlane:
         (self.folder / "audit-policy.json").write_text(json.dumps(AUDIT_POLICY))
         (self.folder / "tokens.csv").write_text(
             f'{ADMIN},admin,admin,system:masters\n{CONTROLLER},{CONTROLLER_USER},karpenter,"{SYSTEM_GROUPS}"\n'
+            f'{GATED},{GATED_USER},gated,"{SYSTEM_GROUPS}"\n'
         )
 
     def _wait_until_ready(self) -> None:

@@ -1,37 +1,12 @@
 """The chart grants what the controller asks for, verb by verb: nothing is missing, and nothing is more."""
 
-from collections.abc import Iterator
-from typing import Any
-
-import yaml
-
 from nodesmith.api.kinds import EC2_NODE_CLASS
-from tests.e2e.audit import Asked, refused, verbs
+from tests.e2e.audit import refused, verbs
 from tests.e2e.cases.leaving import BLOCKED, SMALL
 from tests.e2e.controlplane import CONTROLLER_USER
+from tests.e2e.roles import granted
 from tests.e2e.stage import Stage
 from tests.e2e.yard import Yard
-
-BOUND = ("karpenter", "karpenter-dns")
-
-
-def granted(stage: Stage) -> set[Asked]:
-    """What the roles allow that are bound to the controller's account."""
-    roles = yaml.safe_load(stage.kubectl("get", "clusterroles,roles", "--all-namespaces", "--output=yaml"))["items"]
-    return {
-        asked
-        for role in roles
-        if role["metadata"]["name"] in BOUND
-        for rule in role["rules"]
-        for asked in _of_rule(rule)
-    }
-
-
-def _of_rule(rule: dict[str, Any]) -> Iterator[Asked]:
-    for group in rule["apiGroups"]:
-        for resource in rule["resources"]:
-            name, _, subresource = resource.partition("/")
-            yield from (Asked(verb, group, name, subresource) for verb in rule["verbs"])
 
 
 async def _everything_once(yard: Yard) -> None:
@@ -65,7 +40,7 @@ def test_no_verb_is_missing_and_none_is_unused(stage: Stage) -> None:
     yard = Yard(stage, "rbac")
     stage.loop.call(yard.open())
     stage.loop.call(_everything_once(yard))
-    asked, allowed = verbs(stage.plane.audit_log, user=CONTROLLER_USER), granted(stage)
+    asked, allowed = verbs(stage.plane.audit_log, user=CONTROLLER_USER), granted(stage, "karpenter")
     assert refused(stage.plane.audit_log, user=CONTROLLER_USER) == set()
     assert asked - allowed == set(), "missing"
     assert allowed - asked == set(), "unused"
