@@ -50,7 +50,10 @@ class ObjectMeta:
 
     def owner_of_kind(self, kind: str) -> OwnerReference | None:
         """The first owner of this kind."""
-        return next((owner for owner in self.owners if owner.kind == kind), None)
+        for owner in self.owners:  # no generator: this is asked of every pod at every change
+            if owner.kind == kind:
+                return owner
+        return None
 
 
 @dataclass(frozen=True, slots=True)

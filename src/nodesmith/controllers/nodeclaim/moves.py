@@ -24,7 +24,7 @@ class PodMoves:
 
     def follow(self, before: Pod | None, after: Pod | None) -> str | None:
         """Take note of a pod that goes or comes; the Node to whose claim it is to be written, if it was moved there."""
-        if before is not None and before.is_reschedulable and _begins_to_go(before, after):
+        if before is not None and _begins_to_go(before, after) and before.is_reschedulable:
             claim = self._claim_on(before.node_name)
             if claim is not None and _leaves_by_consolidation(claim):
                 self._succession.leave(before, moves_of(claim).get(before.key, ()), now=self._shell.now())
