@@ -28,17 +28,21 @@ class Buyer:
         self, each: PodClass, level: int, rules: Rules, allowed: Allowed, count: int, *, at_least: int = 1
     ) -> int | None:
         """A new bin for the class, or None when nothing can be bought for it."""
-        most = rules.new_host_room(self._packing.tally)
-        if most < 1:
+        offers = self.choices(each, level, rules, allowed, count, most=1)
+        if not offers or (at_least > 1 and self._holds(each, offers[0]) < at_least):
             return None
+        return self._packing.open(offers[0])
+
+    def choices(
+        self, each: PodClass, level: int, rules: Rules, allowed: Allowed, count: int, *, most: int
+    ) -> list[int]:
+        """Offers of which a bin could be opened for the class, the best first, so many at most."""
+        room = rules.new_host_room(self._packing.tally)
+        if room < 1:
+            return []
         flags = self._offers(each, level, rules, allowed)
         together = count if any(rule.is_first(self._packing.tally) for rule in rules.host_affinity) else 1
-        offer = self._shop.choose(each, flags, min(together, most))
-        if offer is None:
-            return None
-        if at_least > 1 and self._holds(each, offer) < at_least:
-            return None
-        return self._packing.open(offer)
+        return self._shop.choose(each, flags, min(together, room), most)
 
     def _holds(self, each: PodClass, offer: int) -> int:
         request = self._world.requests[each.index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -133,6 +134,16 @@ class Crowd:
     def leftover(self) -> dict[int, int]:
         """How many pods of each class have no place, by class index."""
         return {index: int(self.left[index]) for index in np.flatnonzero(self.left).tolist()}
+
+    def worth_of(self, held: Mapping[tuple[int, int], int]) -> float:
+        """What pods on one machine are worth, by class and stance, with what it is worth to have a host for them."""
+        market = self.market
+        groups = [market.worth[market.group_of[index]] for index, _ in held]
+        pods = sum(
+            worth.of(self.world.requests[index]) * count
+            for worth, ((index, _), count) in zip(groups, held.items(), strict=True)
+        )
+        return pods + max(worth.host for worth in groups)
 
     def _stand(self, each: PodClass, level: int) -> None:
         self.level[each.index] = level

@@ -8,7 +8,8 @@ no resource runs out while another is left.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -27,8 +28,16 @@ SIZE_SHARE: Final = 0.3
 less well later. Between 0.1 and 3 plans differ by 3 %, without a trend over all inputs."""
 NEARLY_NOTHING: Final = 1e-9
 """Stands for nothing where shares are asked of it: whoever asks for any asks for more."""
+FRESH: Final = 0.97
+"""A choice stands for pods of the same kind until less than this part of the pods that were left then is left."""
+TRIED: Final = 3
+"""Machines that are tried for each that is bought where there is somebody to judge them."""
 GONE: Final = -np.inf
 """The score of a class that may not go to a machine."""
+
+
+Judge = Callable[[int], float]
+"""How dear a machine is for what is on it."""
 
 
 class Filler:
@@ -40,19 +49,23 @@ class Filler:
         self._crowd = crowd
         self._buyer = buyer
         self._placer = placer
+        self._recent: dict[tuple[int, ...], tuple[int, int]] = {}
 
-    def build(self, order: Sequence[PodClass], is_time_up: TimeIsUp | None = None) -> None:
-        """Every pod of these classes that a machine can be bought for is on one, or the time is up."""
+    def build(self, order: Sequence[PodClass], is_time_up: TimeIsUp | None = None, judge: Judge | None = None) -> None:
+        """Every pod of these classes that a machine can be bought for is on one, or the time is up.
+
+        With a `judge` several machines are tried for each that is bought, and the one that it finds cheapest is taken.
+        """
         for each in order:
             while self._crowd.left[each.index]:
                 if is_time_up is not None and is_time_up():
                     return
-                if not self._seed(each):
+                if not self._seed(each, judge):
                     if not self._crowd.give_up(each):
                         break
                     self._placer.fit(each)
 
-    def _seed(self, each: PodClass) -> bool:
+    def _seed(self, each: PodClass, judge: Judge | None) -> bool:
         """Whether a machine could be opened for the class; it is filled then."""
         crowd, packing = self._crowd, self._packing
         rules = crowd.rules(each)
@@ -60,14 +73,43 @@ class Filler:
             return False
         level = int(crowd.level[each.index])
         allowed = {key: rules.allowed(packing.tally, key) for key in rules.keys}
-        bin_ = self._buyer.open(each, level, rules, allowed, int(crowd.left[each.index]))
-        if bin_ is None or not packing.room_in(each, each.stances[level], rules, bin_):
+        count, most = int(crowd.left[each.index]), 1 if judge is None else TRIED
+        offers = self._buyer.choices(each, level, rules, allowed, count, most=most)
+        if judge is not None and len(offers) > 1:
+            offers = [self._judged(each, judge, offers)]
+        if not offers or (bin_ := self._start(each, offers[0])) is None:
             return False
-        self._take(each, bin_, 1)
-        self.fill(bin_)
         if list(packing.contents[bin_]) == [(each.index, level)] and not rules.keys:
             self._placer.repeat(each, level, bin_)
         return True
+
+    def _start(self, each: PodClass, offer: int) -> int | None:
+        """A machine of the offer, filled with a pod of the class and others; None where it does not take one."""
+        bin_ = self._packing.open(offer)
+        rules, stance = self._crowd.rules(each), each.stances[int(self._crowd.level[each.index])]
+        if not self._packing.room_in(each, stance, rules, bin_):
+            return None
+        self._take(each, bin_, 1)
+        self.fill(bin_)
+        return bin_
+
+    def _judged(self, each: PodClass, judge: Judge, offers: Sequence[int]) -> int:
+        """The offer that is cheapest for what would be on it, as far as that has been looked at lately."""
+        left, key = int(self._crowd.left.sum()), (int(self._crowd.kinds.of[each.index]), *offers)
+        known = self._recent.get(key)
+        if known is None or not FRESH * known[1] <= left <= known[1]:
+            known = self._recent[key] = (min(offers, key=partial(self._tried, each, judge)), left)
+        return known[0]
+
+    def _tried(self, each: PodClass, judge: Judge, offer: int) -> float:
+        """How dear a machine of the offer would be for what would be on it; all is as before."""
+        saved = self._crowd.save()
+        self._packing.begin()
+        bin_ = self._start(each, offer)
+        found = np.inf if bin_ is None else judge(bin_)
+        self._packing.take_back()
+        self._crowd.restore(saved)
+        return found
 
     def fill(self, bin_: int) -> None:
         """The planned machine takes no more pods of the crowd."""

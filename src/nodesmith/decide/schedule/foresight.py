@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nodesmith.decide.schedule.classes import PodClass
 from nodesmith.decide.schedule.crowd import Crowd
-from nodesmith.decide.schedule.filler import GONE, NEARLY_NOTHING, SIZE_SHARE
+from nodesmith.decide.schedule.filler import FRESH, GONE, NEARLY_NOTHING, SIZE_SHARE
 from nodesmith.decide.schedule.market import Shelf
 from nodesmith.decide.schedule.packing import Packing
 from nodesmith.decide.schedule.shop import PricedShop
@@ -26,8 +26,6 @@ SHAPES: Final = 20
 """Shapes tried for a machine; with 8 plans are up to 4 % dearer, 50 take longer and find 1 % at most."""
 SAMPLE: Final = 100
 """Kinds of pods that a trial looks at."""
-FRESH: Final = 0.97
-"""A choice stands for pods of the same kind until less than this part of the pods that were left then is left."""
 PART_AT_ONCE: Final = 2
 """As the filler's, coarser: half of what fits changes no choice for the worse and takes half the rounds."""
 ALONE: Final = 2**40
@@ -44,25 +42,25 @@ class ForesightShop(PricedShop):
     def __init__(self, crowd: Crowd, packing: Packing) -> None:
         super().__init__(crowd, packing)
         self._trials = Trials(crowd, packing)
-        self._recent: dict[tuple[int, int, int], tuple[int, int]] = {}
+        self._recent: dict[tuple[int, int, int], tuple[list[int], int]] = {}
 
-    def _pick(self, each: PodClass, shelf: Shelf, together: int) -> int | None:
+    def _pick(self, each: PodClass, shelf: Shelf, together: int, most: int) -> list[int]:
         kind = int(self._trials.of[each.index])
         left = int(self._crowd.left.sum())
         key = (kind, id(shelf), together)
         recent = self._recent.get(key)
         if recent is not None and FRESH * recent[1] <= left <= recent[1]:
-            return recent[0]
+            return recent[0][:most]
         held = self._held(each, shelf, together)
         ranks = np.lexsort((held.prices, self._ranks(each, held, together)))[:SHAPES]
         if len(ranks) <= 1:
-            return int(held.offers[ranks[0]]) if len(ranks) else None
+            return [int(held.offers[rank]) for rank in ranks]
         worth = self._trials.trial(kind, held, ranks)
         host = self._market.worth[self._market.group_of[each.index]].host
-        best = int(np.argmin(held.prices[ranks] / np.maximum(worth + host, 1e-12)))
-        offer = int(held.offers[ranks[best]])
-        self._recent[key] = (offer, left)
-        return offer
+        best = np.argsort(held.prices[ranks] / np.maximum(worth + host, 1e-12), kind="stable")
+        offers: list[int] = held.offers[ranks[best]].tolist()
+        self._recent[key] = (offers, left)
+        return offers[:most]
 
 
 class Trials:

@@ -44,13 +44,13 @@ class Improver:
     choice of machines follows a fixed sequence of numbers (Knuth's MMIX generator).
     """
 
-    def __init__(self, packing: Packing, crowd: Crowd, filler: Filler, placer: Placer) -> None:
+    def __init__(self, packing: Packing, crowd: Crowd, filler: Filler, placer: Placer, claims: Claims) -> None:
         self._packing = packing
         self._world = packing.world
         self._crowd = crowd
         self._filler = filler
         self._placer = placer
-        self.claims = Claims(packing)
+        self.claims = claims
         self.prices: dict[int, float] = {}
         self._waste: dict[int, float] = {}
         self._tries: dict[int, int] = {}
@@ -181,19 +181,9 @@ class Improver:
         if bin_ in self._waste or bin_ not in self.prices:
             return
         if not self._world.is_reserved[int(self._packing.offer[bin_]) % len(self._world.universe)]:
-            self._waste[bin_] = self.prices[bin_] - self._worth(bin_)
+            self._waste[bin_] = self.prices[bin_] - self._crowd.worth_of(self._packing.contents[bin_])
 
     def _forget(self, bin_: int) -> None:
         del self.prices[bin_]
         del self._waste[bin_]
         self._tries.pop(bin_, None)
-
-    def _worth(self, bin_: int) -> float:
-        market = self._crowd.market
-        held = self._packing.contents[bin_].items()
-        groups = [market.worth[market.group_of[index]] for (index, _), _ in held]
-        pods = sum(
-            worth.of(self._world.requests[index]) * count
-            for worth, ((index, _), count) in zip(groups, held, strict=True)
-        )
-        return pods + max(worth.host for worth in groups)

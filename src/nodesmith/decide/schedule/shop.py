@@ -29,27 +29,29 @@ class Shop(ABC):
         self._world = crowd.world
         self._market = crowd.market
 
-    def choose(self, each: PodClass, flags: Flags, together: int) -> int | None:
-        """The offer to buy for a pod of the class among the flagged ones, or None when none of them holds one.
+    def choose(self, each: PodClass, flags: Flags, together: int, most: int) -> list[int]:
+        """Offers to buy for a pod of the class among the flagged ones, the best first; none when none holds one.
 
         Args:
             each: the class that needs a machine.
             flags: the offers that may be bought; where NodePools have weights only those that hold one pod.
             together: how many pods of the class should be on this one machine, if there is any that holds so many.
+            most: how many offers at most.
         """
         shelf = self._market.shelf(_best_rank(self._world, flags) if self._world.prefers_pools else flags)
-        return self._pick(each, shelf, together)
+        return self._pick(each, shelf, together, most)
 
     def _held(self, each: PodClass, shelf: Shelf, together: int) -> Shelf:
         """What of the shelf holds so many pods of the class, or as many as any does; empty where none holds one."""
         return shelf.holding(self._world.asked[each.index], together)
 
-    def _pick(self, each: PodClass, shelf: Shelf, together: int) -> int | None:
-        """The offer to buy from the shelf."""
+    def _pick(self, each: PodClass, shelf: Shelf, together: int, most: int) -> list[int]:
+        """Offers to buy from the shelf, the best first."""
         held = self._held(each, shelf, together)
         if not len(held.offers):
-            return None
-        return int(held.offers[int(np.lexsort((held.prices, self._ranks(each, held, together)))[0])])
+            return []
+        best: list[int] = held.offers[np.lexsort((held.prices, self._ranks(each, held, together)))[:most]].tolist()
+        return best
 
     @abstractmethod
     def _ranks(self, each: PodClass, shelf: Shelf, together: int) -> Values:

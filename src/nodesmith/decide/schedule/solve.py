@@ -16,7 +16,7 @@ from nodesmith.decide.schedule.buyer import Buyer
 from nodesmith.decide.schedule.claims import Claims
 from nodesmith.decide.schedule.classes import PodClass
 from nodesmith.decide.schedule.crowd import Crowd
-from nodesmith.decide.schedule.filler import Filler
+from nodesmith.decide.schedule.filler import NEARLY_NOTHING, Filler
 from nodesmith.decide.schedule.foresight import ForesightShop
 from nodesmith.decide.schedule.grouping import age
 from nodesmith.decide.schedule.improve import Improver
@@ -42,6 +42,9 @@ VERY_MANY_PODS: Final = 20_000
 MANY_RULED: Final = 300
 """Classes with rules between pods; above this filling machines takes several times as long as placing classes, which is
 then done first. Of pods without rules placing makes plans that are dearer by a third."""
+APART_PART: Final = 0.1
+"""Where more than this part of the pods have to be apart, what will be on a machine is not foreseen well, so that it is
+tried. Improvement gains next to nothing there; elsewhere it is the better use of the time."""
 NEAR: Final = 1.2
 """The second-best attempt is improved as well when it costs less than this much of the best."""
 
@@ -57,6 +60,7 @@ class Strategy:
     Patient pods let others go first while the company that they look for is not there yet.
     `together`: resources are priced for all groups of pods at once, not for each by itself (`worth.py`).
     `has_patterns`: machines for plain pods are bought by patterns before all others (`patterns.py`).
+    `tries`: the best-looking machines are filled one by one before one of them is bought (`filler.py`).
     """
 
     name: str
@@ -67,6 +71,7 @@ class Strategy:
     is_patient: bool = True
     together: bool = False
     has_patterns: bool = False
+    tries: bool = False
 
 
 class Attempt:
@@ -77,6 +82,7 @@ class Attempt:
         self._is_time_up = is_time_up
         self._crowd = Crowd(world, Market(world, together=strategy.together))
         self._packing = Packing(world, counts_nodes=strategy.counts_nodes)
+        self._claims = Claims(self._packing)
         buyer = Buyer(self._packing, strategy.shop(self._crowd, self._packing))
         self._placer = Placer(self._packing, self._crowd, buyer)
         self._filler = Filler(self._packing, self._crowd, buyer, self._placer)
@@ -158,13 +164,12 @@ class Attempt:
     def plan(self) -> SchedulePlan:
         """The plan as it stands, and is to stay: hosts may be levelled, after which nothing else can be moved."""
         self._placer.level(self._order)
-        claims = Claims(self._packing) if self._improver is None else self._improver.claims
-        return _assemble(self._packing, claims, self._crowd.leftover(), self._strategy.name)
+        return _assemble(self._packing, self._claims, self._crowd.leftover(), self._strategy.name)
 
     def _settled(self) -> Improver:
         """The improver, with every machine the cheapest that holds its pods."""
         if self._improver is None:
-            self._improver = Improver(self._packing, self._crowd, self._filler, self._placer)
+            self._improver = Improver(self._packing, self._crowd, self._filler, self._placer, self._claims)
         return self._improver
 
     def _fit(self) -> None:
@@ -176,7 +181,11 @@ class Attempt:
         self._placer.place_all([each for each in self._order if self._shares_a_host(each)])
         for bin_ in self._packing.planned():
             self._filler.fill(bin_)
-        self._filler.build(self._order, self._is_time_up)
+        self._filler.build(self._order, self._is_time_up, self._dearness if self._strategy.tries else None)
+
+    def _dearness(self, bin_: int) -> float:
+        """What the machine costs for what its pods are worth."""
+        return self._claims.cheapest(bin_)[1] / max(self._crowd.worth_of(self._packing.contents[bin_]), NEARLY_NOTHING)
 
     def _shares_a_host(self, each: PodClass) -> bool:
         """Whether pods of the class want to be on one host, whichever it is."""
@@ -248,7 +257,17 @@ def _tried(world: World) -> Sequence[Strategy]:
         return (FILLED_TOGETHER,)
     if suits(world):
         return FILLED_TOGETHER, PATTERNS
-    return (BY_MEMORY, FILLED_TOGETHER) if ruled > MANY_RULED else (FILLED_TOGETHER, BY_MEMORY)
+    tried = (BY_MEMORY, FILLED_TOGETHER) if ruled > MANY_RULED else (FILLED_TOGETHER, BY_MEMORY)
+    return (*tried, TRIED) if _most_apart(world) > APART_PART * pods else tried
+
+
+def _most_apart(world: World) -> int:
+    """How many pods of those that shun one another need a host of their own."""
+    apart: Counter[int] = Counter()
+    for each in world.classes:
+        hosts = world.rulebook.rules[each.index][-1].hosts
+        apart.update({rule.counter.index: each.count for rule in hosts if rule.own and not rule.limit})
+    return max(apart.values(), default=0)
 
 
 def _has_anchored(world: World) -> bool:
@@ -328,6 +347,7 @@ def _sorted_by(classes: Iterable[PodClass], first: str, second: str) -> list[Pod
 KARPENTER: Final = Strategy("karpenter", LargestShop, _by_size)
 FILLED: Final = Strategy("filled", ForesightShop, _dearest_first, fills=True)
 FILLED_TOGETHER: Final = replace(FILLED, name="filled-together", together=True)
+TRIED: Final = replace(FILLED_TOGETHER, name="tried", tries=True)
 PATTERNS: Final = replace(FILLED_TOGETHER, name="patterns", has_patterns=True)
 BY_MEMORY: Final = Strategy("priced-by-memory", PricedShop, _by_memory)
 PORTFOLIO: Final[Sequence[Strategy]] = (

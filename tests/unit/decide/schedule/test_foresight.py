@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nodesmith.decide.schedule.buyer import Buyer
+from nodesmith.decide.schedule.claims import Claims
 from nodesmith.decide.schedule.classes import PodClass
 from nodesmith.decide.schedule.crowd import Crowd
 from nodesmith.decide.schedule.filler import Filler
@@ -84,7 +85,7 @@ def test_every_other_step_gives_up_machines_of_one_place() -> None:
     placer = Placer(packing, crowd, buyer)
     filler = Filler(packing, crowd, buyer, placer)
     filler.build(world.classes)
-    improver = Watched(packing, crowd, filler, placer)
+    improver = Watched(packing, crowd, filler, placer, Claims(packing))
     improver.seen = []
     improver.run((world.classes,), 16)
     offerings = world.universe.offerings

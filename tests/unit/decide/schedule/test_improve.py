@@ -14,6 +14,7 @@ from nodesmith.decide.schedule.solve import (
     FILLED,
     FILLED_TOGETHER,
     PORTFOLIO,
+    TRIED,
     Attempt,
     Strategy,
     plan_by,
@@ -37,7 +38,7 @@ def mixed() -> Problem:
     return problem(some)
 
 
-@pytest.mark.parametrize("strategy", PORTFOLIO, ids=lambda each: each.name)
+@pytest.mark.parametrize("strategy", [*PORTFOLIO, TRIED], ids=lambda each: each.name)
 def test_steps_make_it_cheaper_or_leave_it(strategy: Strategy) -> None:
     asked = mixed()
     attempt = Attempt(World(asked), strategy)
