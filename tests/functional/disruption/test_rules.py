@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -182,5 +183,24 @@ def test_two_budgets_over_one_pod_keep_its_node_though_both_have_room() -> None:
             assert len(world.cloud.rented) == 2
             world.server.delete(GUARD, "two", namespace="default")
             await world.until(lambda: len(world.cloud.rented) == 4 and world.all_running(), within=20 * MINUTE)
+
+    run(story)
+
+
+def test_nodes_whose_promises_end_one_after_the_other_leave_together() -> None:
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        async with world.running(), world.controlled():
+            disruption = {"consolidateAfter": "0s", "budgets": ALL}
+            world.apply(NODE_CLASS, node_pool(requirements=types(SMALL), disruption=disruption))
+            for app in ("one", "two"):
+                world.app(app, 1, cpu="1500m")
+                await world.pass_time(timedelta(seconds=5))
+            await world.until(world.all_running)
+            for app in ("one", "two"):
+                world.app(app, 0)
+            await world.until(lambda: not world.machines())
+            assert len(world.cloud.rented) == 2
+            assert world.metrics.total("voluntary_disruption_decisions_total", reason="empty") == 1
 
     run(story)

@@ -18,15 +18,21 @@ from nodesmith.state.snapshot import Snapshot
 LONGEST: Final = timedelta(minutes=5)
 """Prices change, and some rules look at the clock: after so long a pass is made in any case."""
 
+TOGETHER: Final = timedelta(seconds=10)
+"""Nodes that come free within so long of one another are waited for, so that they leave with one command: to validate
+one takes fifteen seconds, and the next is not decided before."""
+
 _MINUTE: Final = timedelta(minutes=1)
 
 
 def next_chance(verdict: Verdict, snapshot: Snapshot) -> datetime:
-    """The next moment at which a pass over the very same cluster may say something else; now, if it was cut short."""
+    """When to look again at the very same cluster: now, if the pass was cut short, else when time may free a node."""
     now = snapshot.taken_at
     if verdict.is_cut_short:
         return now
-    return min((now + LONGEST, *(at for at in _moments(verdict, snapshot) if at > now)))
+    moments = [at for at in _moments(verdict, snapshot) if at > now]
+    first = min(moments, default=now + LONGEST)
+    return min(now + LONGEST, max((at for at in moments if at - first <= TOGETHER), default=first))
 
 
 def _moments(verdict: Verdict, snapshot: Snapshot) -> Iterator[datetime]:

@@ -43,6 +43,13 @@ def test_a_rest_a_nomination_and_a_young_node_come_to_their_end() -> None:
     assert _chance(StayCode.YOUNG, view) == SOON
 
 
+def test_nodes_that_come_free_soon_after_one_another_are_looked_at_together() -> None:
+    later = [SOON, SOON + timedelta(seconds=8), SOON + timedelta(seconds=11)]
+    nodes = [replace(node(f"n{index}", "large"), nominated_until=at) for index, at in enumerate(later)]
+    stays = tuple(Stay(each.name, StayCode.NOMINATED, "") for each in nodes)
+    assert next_chance(Verdict(None, stays), snapshot(nodes, (pool(),))) == later[1]
+
+
 def test_a_budget_with_a_schedule_changes_at_full_minutes() -> None:
     scheduled = Budget("0", schedule="0 9 * * *", duration=timedelta(hours=8))
     chance = _chance(StayCode.POOL_BUDGET, _view(scheduled))
