@@ -8,7 +8,13 @@ import pytest
 from nodesmith.api.ec2nodeclass import EC2NodeClass
 from nodesmith.api.kinds import EC2_NODE_CLASS, NODE, NODE_CLAIM, NODE_POOL
 from nodesmith.api.nodeclasshash import node_class_hash
-from nodesmith.model.labels import NODECLASS_HASH, NODECLASS_HASH_VERSION, NODEPOOL_HASH, NODEPOOL_HASH_VERSION
+from nodesmith.model.labels import (
+    NODECLASS_HASH,
+    NODECLASS_HASH_VERSION,
+    NODEPOOL,
+    NODEPOOL_HASH,
+    NODEPOOL_HASH_VERSION,
+)
 from nodesmith.model.nodeclaim import DRIFTED
 from nodesmith.sim.clock import VirtualClock, run
 from tests.functional.controllers.smallworld import NODE_CLASS, SmallWorld, node_pool
@@ -166,5 +172,37 @@ def test_a_class_of_another_hash_version_and_its_claims_are_brought_along(old: d
                 version = node_class.meta.resource_version
                 await world.pass_time(timedelta(minutes=10))
                 assert the_class(world).meta.resource_version == version
+
+    run(story)
+
+
+def test_each_claim_is_given_the_hashes_of_its_own_pool_and_class() -> None:
+    async def story(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        own_class = {"nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "other"}}
+        other = {**NODE_CLASS, "metadata": {"name": "other"}, "spec": {**NODE_CLASS["spec"], "role": "another"}}
+        world.apply(NODE_CLASS, other, node_pool(), node_pool("other", template=own_class))
+        names = ("default", "other")
+        async with world.running():
+            async with world.controlled():
+                for name in names:
+                    world.app(name, 2, spec={"nodeSelector": {NODEPOOL: name}})
+                await world.until(world.all_running)
+                await world.pass_time(timedelta(minutes=2))
+            disguise(world, "1111111111111111111", "v2")
+            for kind, key in ((NODE_POOL, NODEPOOL_HASH_VERSION), (EC2_NODE_CLASS, NODECLASS_HASH_VERSION)):
+                for name in names:
+                    world.server.patch(kind, name, {"metadata": {"annotations": {key: "v1"}}})
+            async with world.controlled():
+                await world.pass_time(timedelta(minutes=3))
+            pools = {each.name: each.static_hash for each in map(NODE_POOL.decode, world.server.list(NODE_POOL))}
+            classes = {
+                each.name: node_class_hash(each)
+                for each in map(EC2_NODE_CLASS.decode, world.server.list(EC2_NODE_CLASS))
+            }
+            assert len({*pools.values(), *classes.values()}) == 4
+            found = {each.pool_name: each.meta.annotations for each in world.claims()}
+            assert {name: each[NODEPOOL_HASH] for name, each in found.items()} == pools
+            assert {name: each[NODECLASS_HASH] for name, each in found.items()} == classes
 
     run(story)
