@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 
 from nodesmith.api.ec2nodeclass import EC2NodeClass
+from nodesmith.api.kind import Kind, Manifest
 from nodesmith.api.kinds import EC2_NODE_CLASS, NODE, NODE_CLAIM, NODE_POOL
 from nodesmith.api.nodeclasshash import node_class_hash
 from nodesmith.model.labels import (
@@ -176,7 +177,25 @@ def test_a_class_of_another_hash_version_and_its_claims_are_brought_along(old: d
     run(story)
 
 
-def test_each_claim_is_given_the_hashes_of_its_own_pool_and_class() -> None:
+def versions_written(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], list[str]]:
+    """From now on, the kinds of objects that are given a hash version, in order, by the version and whose hash it is."""
+    order: dict[tuple[str, str], list[str]] = {}
+    patch = world.server.patch
+    owners = {each.name: each.pool_name for each in world.claims()}
+
+    def noted(kind: Kind[Any], name: str, change: Manifest, **more: Any) -> Manifest:
+        for key in (change.get("metadata") or {}).get("annotations") or ():
+            if key in {NODEPOOL_HASH_VERSION, NODECLASS_HASH_VERSION}:
+                order.setdefault((key, owners.get(name, name)), []).append(kind.name)
+        return patch(kind, name, change, **more)
+
+    monkeypatch.setattr(world.server, "patch", noted)
+    return order
+
+
+def test_each_claim_is_given_the_hashes_of_its_own_pool_and_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And before these say that all is of today's version: whoever is killed in between begins anew."""
+
     async def story(clock: VirtualClock) -> None:
         world = SmallWorld(clock)
         own_class = {"nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "other"}}
@@ -193,8 +212,12 @@ def test_each_claim_is_given_the_hashes_of_its_own_pool_and_class() -> None:
             for kind, key in ((NODE_POOL, NODEPOOL_HASH_VERSION), (EC2_NODE_CLASS, NODECLASS_HASH_VERSION)):
                 for name in names:
                     world.server.patch(kind, name, {"metadata": {"annotations": {key: "v1"}}})
+            order = versions_written(world, monkeypatch)
             async with world.controlled():
                 await world.pass_time(timedelta(minutes=3))
+            assert order == {(NODEPOOL_HASH_VERSION, name): ["NodeClaim", "NodePool"] for name in names} | {
+                (NODECLASS_HASH_VERSION, name): ["NodeClaim", "EC2NodeClass"] for name in names
+            }
             pools = {each.name: each.static_hash for each in map(NODE_POOL.decode, world.server.list(NODE_POOL))}
             classes = {
                 each.name: node_class_hash(each)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -44,6 +45,19 @@ def test_an_event_is_told_once_in_its_time_whatever_object_it_is_about() -> None
         await clock.sleep(timedelta(seconds=121))
         recorder.publish(_event("DisruptionBlocked", "uid"))
         assert len(sink.told) == 4
+
+    run(story)
+
+
+def test_an_event_may_be_told_again_as_soon_as_its_own_time_is_over() -> None:
+    async def story(clock: VirtualClock) -> None:
+        sink = RecordedEvents(clock)
+        recorder = Recorder(sink, clock)
+        brief = replace(_event("DisruptionBlocked", "uid"), dedupe_for=timedelta(seconds=10))
+        for waits, told in ((0, 1), (9, 1), (2, 2), (9, 2)):
+            await clock.sleep(timedelta(seconds=waits))
+            recorder.publish(brief)
+            assert len(sink.told) == told
 
     run(story)
 

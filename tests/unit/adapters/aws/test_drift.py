@@ -45,6 +45,8 @@ def test_a_version_that_nobody_knows_any_more_says_nothing() -> None:
 
 def test_a_claim_without_a_hash_has_not_drifted() -> None:
     assert static_drift(NodeClaim(ObjectMeta("a")), node_class(11), CA) is None
+    only_version = NodeClaim(ObjectMeta("a", annotations={NODECLASS_HASH_VERSION: VERSIONS[0]}))
+    assert static_drift(only_version, node_class(11), CA) is None
 
 
 def test_a_hash_is_worked_out_once_for_a_node_class_as_it_is() -> None:

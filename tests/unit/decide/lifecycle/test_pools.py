@@ -204,6 +204,7 @@ def test_drift_needs_both_hashes_of_one_version() -> None:
     assert pool_drift(marked("1", "v2"), pool()) is None
     assert pool_drift(marked(pool().static_hash, "v3"), pool()) is None
     assert pool_drift(claim(), pool()) is None
+    assert pool_drift(claim(meta={"annotations": {"karpenter.sh/nodepool-hash-version": "v3"}}), pool()) is None
 
 
 @pytest.mark.parametrize(
