@@ -40,7 +40,6 @@ class Laws:
     def __init__(self, world: SmallWorld) -> None:
         self._world = world
         self._orphan_since: dict[str, datetime] = {}
-        self._unready_since: dict[str, datetime] = {}
         self._cost_before: dict[str, UsdPerHour] = {}
         self._evicting: Counter[str] = Counter()
         self._seen_last: tuple[int, tuple[str, ...]] | None = None
@@ -73,7 +72,6 @@ class Laws:
         """No claim has two machines, no machine is without a claim for long, no pool is past its limits."""
         if self.broken is not None:
             raise self.broken
-        now = self._world.clock.now()
         seen = (self._world.server.history.revision, tuple(each.machine.provider_id for each in self._world.machines()))
         if seen == self._seen_last and self.is_alive and not self._orphan_since:
             return
@@ -84,8 +82,6 @@ class Laws:
             self.fail(f"a claim has two machines: {twice}")
         self._check_orphans(claims)
         self._check_limits(claims)
-        unready = {node.name for node in self._world.nodes() if not node.is_ready}
-        self._unready_since = {name: self._unready_since.get(name, now) for name in unready}
 
     def _check_orphans(self, claims: Iterable[NodeClaim]) -> None:
         now = self._world.clock.now()
@@ -280,8 +276,10 @@ class Laws:
         known = self._world.clock.now() - NEWS_TAKES
         if claim.meta.deleted_at is not None and claim.meta.deleted_at <= known:
             return True
-        since = self._unready_since.get(node.name) if node is not None else None
-        return since is not None and since <= known
+        if node is None or node.is_ready:
+            return False
+        ready = node.conditions.get("Ready")
+        return (ready.changed_at if ready is not None else node.meta.created_at) <= known
 
     def _check_protection(self, pod: Pod) -> None:
         """After our eviction as many pods are healthy as the budget wants, counted here and not by the server."""

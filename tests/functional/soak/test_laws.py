@@ -12,6 +12,7 @@ from nodesmith.adapters.memory import eviction
 from nodesmith.adapters.memory.cloud import MemoryCloud
 from nodesmith.adapters.memory.faults import Fault
 from nodesmith.api.kinds import NODE, NODE_CLAIM, NODE_POOL
+from nodesmith.api.meta import format_time
 from nodesmith.controllers import garbage
 from nodesmith.controllers.controller import DONE
 from nodesmith.controllers.disruption.queue import CommandQueue
@@ -236,6 +237,43 @@ def test_a_budget_that_is_passed(monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(budgets, "effective_budget", lambda *_: 100)
     disruption = {"consolidateAfter": "30s", "budgets": [{"nodes": "1"}]}
     broken(shrink, "1 may", disruption=disruption)
+
+
+def beside_a_sick_node(*, recovers: bool) -> None:
+    """Machines are left with nothing to do where one node may leave, and another is not ready, or was until just now."""
+
+    async def main(clock: VirtualClock) -> None:
+        world = SmallWorld(clock)
+        laws = Laws(world)
+        disruption = {"consolidateAfter": "30s", "budgets": [{"nodes": "1"}]}
+        world.apply(NODE_CLASS, node_pool(requirements=OF_EIGHT_CPUS, disruption=disruption))
+        world.app("one", 6, cpu="3500m", memory="1Gi")
+        async with world.running(), world.controlled():
+            await world.until(world.all_running)
+            sick = world.nodes()[-1].name
+            _say_ready(world, sick, "False")
+            for _ in range(2):
+                await clock.sleep(timedelta(minutes=2))
+                laws.look()
+            if recovers:
+                _say_ready(world, sick, "True")
+            world.app("one", 0)
+            await world.until(lambda: laws.seen["budget"] > 0)
+            laws.look()
+
+    run(main)
+
+
+def _say_ready(world: SmallWorld, node: str, status: str) -> None:
+    ready = {"type": "Ready", "status": status, "lastTransitionTime": format_time(world.clock.now())}
+    world.server.patch(NODE, node, {"status": {"conditions": [ready]}}, subresource="status")
+
+
+def test_a_node_that_is_not_ready_uses_up_a_budget_and_none_that_is_ready_again(monkeypatch: MonkeyPatch) -> None:
+    beside_a_sick_node(recovers=True)
+    monkeypatch.setattr(budgets, "_is_ready", lambda _: True)
+    with pytest.RaisesGroup(pytest.RaisesExc(Broken, match="1 may"), flatten_subgroups=True):
+        beside_a_sick_node(recovers=False)
 
 
 def test_a_world_that_does_not_come_to_rest(monkeypatch: MonkeyPatch) -> None:
