@@ -60,15 +60,17 @@ def yard(stage: Stage, programs: Path, tmp_path: Path) -> Iterator[Yard]:
     gated = stage.controller = stage.replica("gated", token=GATED, **variables)
     gated.start()
     gated.wait_until_leading()
-    yield yard
-    stage.loop.call(yard.clear())
-    stage.kubectl("delete", "ec2nodeclass", NODE_CLASS, "--timeout=60s")
-    assert gated.terminate() == 0
-    stage.controller = own
-    times = len(own.said("became leader"))
-    own.start()
-    own.wait_until_leading(times=times + 1)
-    stage.kubectl("delete", f"--filename={made}")
+    try:
+        yield yard
+        stage.loop.call(yard.clear())
+        stage.kubectl("delete", "ec2nodeclass", NODE_CLASS, "--timeout=60s")
+    finally:  # whatever came of it: the other tests want the first release's controller
+        gated.terminate()
+        stage.controller = own
+        times = len(own.said("became leader"))
+        own.start()
+        own.wait_until_leading(times=times + 1)
+        stage.kubectl("delete", f"--filename={made}")
 
 
 def buffer(yard: Yard, name: str, **spec: Any) -> dict[str, Any]:
